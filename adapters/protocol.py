@@ -1,0 +1,216 @@
+"""What crosses between headcheck and an implementation: arrays, names and declarations, nothing else.
+
+An *adapter* drives one kind of implementation.  It builds a module, puts weights in, calls it and hands
+back arrays; it never judges.  Everything here is a plain value that can be pickled, because the
+implementation usually lives in another process, and could live in another interpreter or language.
+
+Arrays are float64 NumPy arrays whose values the dtype under test represents exactly; the adapter casts
+them to that dtype on the way in and back to float64 (which loses nothing) on the way out.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Bool, Float64
+
+from headcheck.reference.parameters import Parameters
+
+DType = Literal["float64", "float32", "bfloat16", "float16"]
+MaskForm = Literal["bool", "int", "float", "additive"]
+Memory = Literal["contiguous", "transposed", "expanded", "sliced"]
+
+Capability = Literal[
+    "parameters",  # weights can be set
+    "read",  # weights can be read back
+    "weights",  # attention weights are returned, one map a head
+    "cross",  # keys and values may differ from queries
+    "mask",  # an argument that says which key each query may see
+    "padding",  # a second, (B, n_k) mask argument
+    "causal",  # a flag for the causal mask
+    "scale",  # a caller's own scale
+    "bias",  # projections may have biases
+    "gradients",  # vector-Jacobian products
+    "dropout",  # dropout on the attention weights
+    "indivisible",  # the implementation sees d_model and num_heads together, so it can refuse them
+    "cost",  # operations can be counted
+]
+
+
+@dataclass(frozen=True)
+class Build:
+    """The constructor arguments of one module."""
+
+    d_model: int
+    num_heads: int
+    bias: bool = True
+    dropout: float = 0.0
+    scale: float | None = None
+    dtype: DType = "float32"
+    seed: int = 0
+
+    @property
+    def d_k(self) -> int:
+        """Width of one head."""
+        return self.d_model // self.num_heads
+
+
+@dataclass(frozen=True, eq=False)
+class Mask:
+    """Which keys each query may see, and the form in which that is handed over.
+
+    ``allowed`` is True where attention is allowed and keeps the shape that is handed over, which
+    broadcasts to (B, num_heads, n_q, n_k).  The adapter translates the polarity.
+    """
+
+    allowed: Bool[np.ndarray, "..."]
+    form: MaskForm = "bool"
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One call of one module: how to build it, its weights, and the arguments of the call."""
+
+    build: Build
+    query: Float64[np.ndarray, "B n_q d"]
+    key: Float64[np.ndarray, "B n_k d"]
+    value: Float64[np.ndarray, "B n_k d"]
+    parameters: Parameters | None = None  # None: as the module was initialised
+    mask: Mask | None = None
+    padding: Bool[np.ndarray, "B n_k"] | None = None
+    causal: bool = False
+    variant: str = ""  # "" is the first variant declared
+    memory: Memory = "contiguous"
+    training: bool = False
+    seed: int = 0  # of the dropout
+    cotangent: Float64[np.ndarray, "B n_q d"] | None = None  # ask for the vector-Jacobian product
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What one call gave.
+
+    ``gradients`` holds "query", "key", "value" and the parameters' names where a cotangent was given.
+    ``stages`` are the shapes of the intermediate results the implementation lets be seen, by the names
+    "projected", "split", "scores", "weights", "context", "combined", "output".
+    """
+
+    output: np.ndarray | None
+    weights: np.ndarray | None = None
+    dtype: str = ""
+    gradients: Mapping[str, np.ndarray] = field(default_factory=dict)
+    stages: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    written_to: tuple[str, ...] = ()  # arguments that the call changed
+    returned: str = ""  # what came back, in words, where it is not (output, weights) or output
+
+
+@dataclass(frozen=True)
+class Raised:
+    """An exception of the implementation: its type, its message, and where it was raised."""
+
+    type: str
+    message: str
+    where: str = ""
+    phase: Literal["build", "write", "call"] = "call"
+
+    def __str__(self) -> str:
+        return f"{self.type}: {self.message}" if self.message else self.type
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A result or an exception, with the CPU seconds spent inside the implementation."""
+
+    result: Result | None
+    raised: Raised | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One path through an implementation, reached with the same weights."""
+
+    name: str
+    self_attention: bool = False  # only for one array as query, key and value
+    weights: bool = True  # attention weights are returned on this path
+    dtypes: tuple[DType, ...] = ()  # empty: every dtype declared
+    masks: bool = True  # may be given a mask
+    eager: bool = False  # compiles nothing: expensive for each new shape, so tried on few of them
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """Lawful choices that differ between implementations: declared here, then verified, never failed."""
+
+    mask_true: Literal["attend", "block"] = "attend"
+    mask_forms: tuple[MaskForm, ...] = ("bool", "int", "float")
+    mask_shapes: tuple[str, ...] = ("n_q n_k", "1 1 n_q n_k", "B 1 1 n_k", "B 1 n_q n_k", "B h n_q n_k")
+    empty_row: Literal["uniform", "zeros", "unknown"] = "unknown"
+    causal_alignment: Literal["top-left", "bottom-right"] = "top-left"
+    softmax_dtype: Literal["", "float32"] = ""  # precision of the softmax where it is not the input's
+    layout: str = "batch first"
+
+
+@dataclass(frozen=True)
+class Declaration:
+    """What an adapter says of its implementation before anything is judged."""
+
+    framework: str
+    capabilities: frozenset[Capability]
+    dtypes: tuple[DType, ...]
+    conventions: Conventions = Conventions()
+    variants: tuple[Variant, ...] = (Variant("default"),)
+    versions: Mapping[str, str] = MappingProxyType({})
+    source: str = ""  # "path:line" of the implementation, where it has one
+    found: Mapping[str, str] = MappingProxyType({})  # what discovery matched: role -> attribute
+    notes: tuple[str, ...] = ()
+
+    @property
+    def primary(self) -> Variant:
+        """The path that requirements are judged on unless they say otherwise."""
+        return self.variants[0]
+
+
+class SubjectError(Exception):
+    """A subject that cannot be driven: the message says what was given, expected, and what to do."""
+
+
+class Adapter(ABC):
+    """Drives one implementation.  Whatever the implementation raises is let through."""
+
+    @abstractmethod
+    def declare(self) -> Declaration:
+        """Return what can be asked of this implementation; raise SubjectError where nothing can."""
+
+    @abstractmethod
+    def build(self, build: Build) -> Any:
+        """Return a fresh module with these constructor arguments, its initial weights from the seed."""
+
+    @abstractmethod
+    def write(self, module: Any, parameters: Parameters) -> Any:
+        """Put the weights in without calling the module; return the module that now holds them."""
+
+    @abstractmethod
+    def call(self, module: Any, call: Call) -> Result:
+        """Call the module on the variant named by the call."""
+
+    def read(self, module: Any) -> Parameters:
+        """Return the weights that the module holds, where the capability "read" is declared."""
+        raise NotImplementedError(f"{type(self).__name__} declares no way to read weights")
+
+    def count(self, module: Any, call: Call) -> Mapping[str, int]:
+        """Return floating-point operations by kind, where the capability "cost" is declared."""
+        raise NotImplementedError(f"{type(self).__name__} declares no way to count operations")
+
+    def script(self, call: Call, name: str = "result") -> list[str]:
+        """Return lines of Python, in the implementation's own framework, that make this call.
+
+        They stand alone, need no headcheck, and leave NumPy float64 arrays ``output`` and, where weights
+        are returned, ``weights``.
+        """
+        raise NotImplementedError(f"{type(self).__name__} writes no scripts")
