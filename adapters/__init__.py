@@ -1,0 +1,1 @@
+"""Adapters: how headcheck drives an implementation."""

@@ -1,0 +1,1 @@
+"""Wrong implementations, each as small as its fault."""
