@@ -13,7 +13,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -165,9 +164,9 @@ class Declaration:
     dtypes: tuple[DType, ...]
     conventions: Conventions = Conventions()
     variants: tuple[Variant, ...] = (Variant("default"),)
-    versions: Mapping[str, str] = MappingProxyType({})
+    versions: Mapping[str, str] = field(default_factory=dict)
     source: str = ""  # "path:line" of the implementation, where it has one
-    found: Mapping[str, str] = MappingProxyType({})  # what discovery matched: role -> attribute
+    found: Mapping[str, str] = field(default_factory=dict)  # what discovery matched: role -> attribute
     notes: tuple[str, ...] = ()
 
     @property
