@@ -1,0 +1,110 @@
+"""How far from the oracle a right implementation may be: a bound per element, not a constant.
+
+The oracle runs again a few times with every operation perturbed by Gaussian noise of the size of the
+rounding errors of the format under test.  An elementwise result y gets sigma = u |y|; a matrix product
+over k terms gets sigma = u |y| + u_acc sqrt(k + 1) sqrt(x^2 . y^2), the statistical size of k accumulated
+roundings (Higham, Accuracy and Stability of Numerical Algorithms, section 2.8).  The bound is K standard
+deviations of what comes out; elements of a row share some of their variance, because eight runs estimate
+one element's too roughly.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .dtypes import FORMATS, Format
+from .oracle import Arithmetic, Array, Stages
+
+K = 12.0
+RUNS = 8
+SHARED = 0.1  # the part of a row's mean variance that each of its elements is given
+UNRESOLVED = 0.5  # a score known no better than this leaves the softmax of its row undetermined
+
+
+class Noise(Arithmetic):
+    """Arithmetic with the rounding errors of a format, drawn `runs` times at once on a leading axis."""
+
+    def __init__(self, form: Format, *, softmax: Format | None = None, runs: int = RUNS, seed: int = 0):
+        self._form = form
+        self._softmax_unit = max(form.unit, softmax.unit) if softmax else form.unit
+        self._runs = runs
+        self._generator = np.random.default_rng(seed)
+
+    def _perturbed(self, y: Array, sigma: Array) -> Array:
+        shape = sigma.shape if y.ndim > 3 and y.shape[0] == self._runs else (self._runs, *sigma.shape)
+        return np.asarray(y + sigma * self._generator.standard_normal(shape))
+
+    def rounded(self, y: Array) -> Array:
+        """Perturb an elementwise result."""
+        return self._perturbed(y, self._form.unit * np.abs(y) + self._form.smallest)
+
+    def softened(self, y: Array) -> Array:
+        """Perturb an elementwise result of the softmax."""
+        return self._perturbed(y, self._softmax_unit * np.abs(y))
+
+    def matmul(self, x: Array, y: Array) -> Array:
+        """Perturb a matrix product."""
+        product = x @ y
+        spread = np.sqrt(np.square(x) @ np.square(y)) * np.sqrt(x.shape[-1] + 1.0)
+        sigma = self._form.unit * np.abs(product) + self._form.accumulation * spread + self._form.smallest
+        return self._perturbed(product, sigma)
+
+
+@dataclass(frozen=True, eq=False)
+class Bounds:
+    """The largest lawful distance from the oracle, element by element."""
+
+    output: Array  # (B, n_q, d)
+    weights: Array  # (B, h, n_q, n_k)
+
+
+def spread(exact: Array, noisy: Array) -> Array:
+    """Return K standard deviations of the noisy runs around the exact result, smoothed over rows."""
+    variance = np.mean(np.square(noisy - exact), axis=0)
+    return K * np.sqrt(variance + SHARED * variance.mean(axis=-1, keepdims=True))
+
+
+def floor(exact: Array, unit: float) -> Array:
+    """Return a number that `spread` of the same result practically always exceeds, for one multiplication.
+
+    The last operation alone contributes u |y| to the standard deviation.  Half of it leaves room for the
+    estimate of eight runs, so that an error below this floor needs no noisy runs to be called lawful.
+    """
+    square = np.square(exact)
+    return np.asarray(0.5 * K * unit * np.sqrt(square + SHARED * square.mean(axis=-1, keepdims=True)))
+
+
+def bounds(
+    exact: Stages, noisy: Stages, allowed: Array | None, W_o: Array, dtype: str, softmax_unit: float = 0.0
+) -> Bounds:
+    """Return the bounds for output and weights.
+
+    A row whose softmax the format cannot resolve may put its weight on any of its relevant keys: it is
+    given the width of the hull of its value rows, through |W_o|, and 1 for its weights.
+    """
+    form = FORMATS[dtype]
+    subnormal = 4.0 * form.smallest
+    output = spread(exact.output, noisy.output) + subnormal * (1.0 + np.abs(W_o).sum(axis=0))
+    weights = spread(exact.weights, noisy.weights) + subnormal
+    unresolved = unresolved_rows(exact, noisy, allowed, max(form.unit, softmax_unit))
+    if unresolved.any():
+        v = exact.split_value
+        hull = (v.max(axis=-2, keepdims=True) - v.min(axis=-2, keepdims=True)) * unresolved
+        *_, n_q, d_k = exact.context.shape
+        wide = np.broadcast_to(hull, exact.context.shape).swapaxes(-3, -2)
+        output = output + wide.reshape(*exact.output.shape[:-1], -1) @ np.abs(W_o)
+        weights = weights + unresolved
+    return Bounds(output, weights)
+
+
+def unresolved_rows(exact: Stages, noisy: Stages, allowed: Array | None, unit: float) -> Array:
+    """Mark the rows (B, h, n_q, 1) in which a relevant key's score is too uncertain for a softmax."""
+    if exact.scores.shape[-1] == 0:
+        return np.zeros((*exact.scores.shape[:-1], 1), dtype=bool)
+    sigma = K * np.sqrt(np.mean(np.square(noisy.scores - exact.scores), axis=0))
+    scores = exact.scores if allowed is None else np.where(allowed, exact.scores, -np.inf)
+    peak = (scores - sigma).max(axis=-1, keepdims=True)
+    relevant = scores + sigma > peak + np.log(unit)
+    return np.asarray(np.any(relevant & (sigma > UNRESOLVED), axis=-1, keepdims=True))
