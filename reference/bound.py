@@ -32,9 +32,12 @@ class Noise(Arithmetic):
         self._runs = runs
         self._generator = np.random.default_rng(seed)
 
+    def enter(self, x: Array) -> Array:
+        """Give an argument the leading axis of the runs."""
+        return x[None]
+
     def _perturbed(self, y: Array, sigma: Array) -> Array:
-        shape = sigma.shape if y.ndim > 3 and y.shape[0] == self._runs else (self._runs, *sigma.shape)
-        return np.asarray(y + sigma * self._generator.standard_normal(shape))
+        return np.asarray(y + sigma * self._generator.standard_normal((self._runs, *y.shape[1:])))
 
     def rounded(self, y: Array) -> Array:
         """Perturb an elementwise result."""

@@ -27,6 +27,10 @@ Array = np.ndarray
 class Arithmetic:
     """Exact arithmetic, as far as float64 is exact."""
 
+    def enter(self, x: Array) -> Array:
+        """Return an argument as this arithmetic computes with it."""
+        return x
+
     def rounded(self, y: Array) -> Array:
         """Return the result of an elementwise operation as the format would hold it."""
         return y
@@ -80,7 +84,7 @@ def project(x: Array, W: Array, b: Array | None, arithmetic: Arithmetic) -> Arra
 
 def softmax(
     scores: Float64[Array, "... n_k"],
-    allowed: Bool[Array, "..."] | None,
+    allowed: Bool[Array, ...] | None,
     empty_row: EmptyRow,
     arithmetic: Arithmetic = EXACT,
 ) -> Float64[Array, "... n_k"]:
@@ -105,8 +109,8 @@ def attend(
     key: Float64[Array, "B n_k d"],
     value: Float64[Array, "B n_k d"],
     *,
-    allowed: Bool[Array, "..."] | None = None,
-    additive: Float64[Array, "..."] | None = None,
+    allowed: Bool[Array, ...] | None = None,
+    additive: Float64[Array, ...] | None = None,
     scale: float | None = None,
     empty_row: EmptyRow = "zeros",
     arithmetic: Arithmetic = EXACT,
@@ -117,6 +121,7 @@ def attend(
     `scale` is 1 / sqrt(d_k) unless the caller has one.
     """
     p, a = parameters, arithmetic
+    query, key, value = (a.enter(x) for x in (query, key, value))
     d_k = p.d_model // num_heads
     projected_query = project(query, p.W_q, p.b_q, a)
     projected_key = project(key, p.W_k, p.b_k, a)
@@ -153,6 +158,7 @@ def vjp(
     """
     p, a = parameters, arithmetic
     factor = 1.0 / sqrt(p.d_model // num_heads) if scale is None else scale
+    query, key, value, cotangent = (a.enter(x) for x in (query, key, value, cotangent))
     d_context = split_heads(a.matmul(cotangent, p.W_o.T), num_heads)
     d_weights = a.matmul(d_context, stages.split_value.swapaxes(-2, -1))
     inner = a.rounded((d_weights * stages.weights).sum(axis=-1, keepdims=True))
