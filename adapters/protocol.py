@@ -16,9 +16,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float64
-
 from headcheck.reference.parameters import Parameters
+from jaxtyping import Bool, Float64
 
 DType = Literal["float64", "float32", "bfloat16", "float16"]
 MaskForm = Literal["bool", "int", "float", "additive"]
@@ -67,7 +66,7 @@ class Mask:
     broadcasts to (B, num_heads, n_q, n_k).  The adapter translates the polarity.
     """
 
-    allowed: Bool[np.ndarray, "..."]
+    allowed: Bool[np.ndarray, ...]
     form: MaskForm = "bool"
 
 

@@ -95,7 +95,6 @@ def bounds(
     if unresolved.any():
         v = exact.split_value
         hull = (v.max(axis=-2, keepdims=True) - v.min(axis=-2, keepdims=True)) * unresolved
-        *_, n_q, d_k = exact.context.shape
         wide = np.broadcast_to(hull, exact.context.shape).swapaxes(-3, -2)
         output = output + wide.reshape(*exact.output.shape[:-1], -1) @ np.abs(W_o)
         weights = weights + unresolved
