@@ -95,6 +95,7 @@ class Verdict:
     measured: Mapping[str, Any] = field(default_factory=dict)  # e.g. the scale of SCALE-DK, a polynomial
     reason: str = ""  # of a known failure, from the baseline
     link: str = ""
+    kind: str = ""  # of a known failure: "fail", "crash", "timeout" or "deviates"
 
 
 @dataclass(frozen=True)
@@ -134,6 +135,7 @@ class Run:
     full: bool = True  # every applicable MUST was run
     complete: bool = True
     strict: bool = False
+    problems: tuple[str, ...] = ()  # what is wrong with the run's own inputs, e.g. an expired known failure
 
     def of(self, subject: str) -> tuple[Verdict, ...]:
         """Return the verdicts on one subject, in the specification's order."""
