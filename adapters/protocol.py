@@ -87,6 +87,7 @@ class Call:
     training: bool = False
     seed: int = 0  # of the dropout
     cotangent: Float64[np.ndarray, "B n_q d"] | None = None  # ask for the vector-Jacobian product
+    stages: bool = False  # ask for the shapes of the stages
 
 
 @dataclass(frozen=True, eq=False)

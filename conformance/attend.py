@@ -1,0 +1,109 @@
+"""`Attend`: how a requirement puts its questions to a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from headcheck.adapters.protocol import Build, Call, Conventions, Declaration, Mask, Outcome, Raised, Variant
+from headcheck.reference.parameters import Parameters
+
+from .cases import handed_over
+from .expectation import Expectation
+from .observation import NotMet, Observation
+from .session import Session
+
+
+class Attend:
+    """Makes calls and hands back observations; remembers the plain ones, which many requirements share."""
+
+    def __init__(self, session: Session, declaration: Declaration, conventions: Conventions):
+        self._session = session
+        self.declaration = declaration
+        self.conventions = conventions
+        self.seconds = 0.0  # CPU time inside the implementation
+        self.measured: dict[str, Any] = {}  # what the requirement under judgement has measured
+        self.ratios: dict[str, list[float]] = {}  # dtype -> worst error over bound, one a judged call
+        self._seen: dict[Call, Observation] = {}
+
+    def __call__(self, *calls: Call) -> list[Observation]:
+        """Make each call on a fresh module; Broken where one raises."""
+        observations = self.outcomes(*calls)
+        for observation in observations:
+            _ = observation.result
+        return observations
+
+    def outcomes(self, *calls: Call) -> list[Observation]:
+        """Make each call on a fresh module; what it raised is part of the observation."""
+        new = [call for call in calls if call not in self._seen]
+        for call, observation in zip(new, self._make(new, same_module=False), strict=True):
+            self._seen[call] = observation
+        return [self._seen[call] for call in calls]
+
+    def in_sequence(self, *calls: Call) -> list[Observation]:
+        """Make the calls one after the other on one module; Broken where one raises."""
+        observations = self._make(calls, same_module=True)
+        for observation in observations:
+            _ = observation.result
+        return observations
+
+    def forget(self, *, keep: Container[Call]) -> None:
+        """Drop the remembered observations but those of the plain calls that requirements share."""
+        self._seen = {call: seen for call, seen in self._seen.items() if call in keep}
+
+    def _make(self, calls: Sequence[Call], *, same_module: bool) -> list[Observation]:
+        if not calls:
+            return []
+        handed = [self._handed_over(call) for call in calls]
+        outcomes = self._session.attend(handed, same_module=same_module)
+        self.seconds += sum(outcome.seconds for outcome in outcomes)
+        return [self._observed(call, outcome) for call, outcome in zip(handed, outcomes, strict=True)]
+
+    def _observed(self, call: Call, outcome: Outcome) -> Observation:
+        known = call.parameters is not None and "parameters" in self.declaration.capabilities
+        expectation = Expectation(call, self.conventions, call.parameters) if known and call.parameters else None
+        return Observation(call, outcome, expectation)
+
+    def _handed_over(self, call: Call) -> Call:
+        """Give a full (B, h, n_q, n_k) mask the shape that the implementation takes."""
+        shapes = self.conventions.mask_shapes
+        full = (len(call.query), call.build.num_heads, call.query.shape[1], call.key.shape[1])
+        if call.mask is None or call.mask.allowed.shape != full or "B h n_q n_k" in shapes:
+            return call
+        allowed = handed_over(call.mask.allowed, shapes)
+        if allowed is None:
+            raise NotMet(f"no accepted mask shape ({', '.join(shapes)}) can hold this mask")
+        return replace(call, mask=Mask(allowed, call.mask.form))
+
+    def construct(self, build: Build) -> Raised | None:
+        """Build a module; return what it raised."""
+        return self._session.construct(build)
+
+    def read(self, build: Build, parameters: Parameters | None = None) -> Parameters:
+        """Return the weights of a fresh module, or of one into which these were put."""
+        return self._session.read(build, parameters)
+
+    def count(self, call: Call) -> Mapping[str, int]:
+        """Return the operations of one call, by kind."""
+        return self._session.count(call)
+
+    def script(self, call: Call) -> list[str]:
+        """Return lines of Python that make this call without headcheck."""
+        return self._session.script(self._handed_over(call))
+
+    def variants(self, call: Call) -> list[Variant]:
+        """Return the paths, other than the first, that this call can take."""
+        itself = call.query is call.key and call.key is call.value
+        masks = call.mask is not None or call.causal or call.padding is not None
+        return [
+            variant
+            for variant in self.declaration.variants[1:]
+            if (itself or not variant.self_attention)
+            and (variant.masks or not masks)
+            and (not variant.dtypes or call.build.dtype in variant.dtypes)
+        ]
+
+    def offers(self, capability: str) -> bool:
+        """Return whether the subject declares this capability."""
+        return capability in self.declaration.capabilities

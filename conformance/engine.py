@@ -1,0 +1,256 @@
+"""The engine: requirements times subjects, judged one by one.  It knows no front end."""
+
+from __future__ import annotations
+
+import traceback
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from time import process_time
+
+from headcheck.adapters.protocol import Conventions, Declaration, SubjectError
+
+from .attend import Attend
+from .cases import Case
+from .observation import Broken, Failure, NotMet
+from .pool import Profile, pool, prefix, shrunk
+from .proof import evidence, worst
+from .session import Crashed, Session, TimedOut
+from .specification import Requirement
+from .verdicts import BROKEN, Level, Status, SubjectRecord, Verdict
+from .verify import verified
+
+JUDGED_FAILED = BROKEN | {Status.DEVIATES, Status.BLOCKED}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A name, and the session in which the implementation of that name lives."""
+
+    name: str
+    session: Session
+
+
+class Judgement:
+    """One subject under judgement: its pool of cases, its observations and its verdicts so far."""
+
+    def __init__(self, subject: Subject, profile: Profile, seed: int = 0, *, shrink: bool = True):
+        self._subject = subject
+        self._profile = profile
+        self._seed = seed
+        self._shrink = shrink
+        self._started = process_time()
+        self._declaration: Declaration | None = None
+        self._attend: Attend | None = None
+        self._verified: dict[str, str] = {}
+        self._error = ""
+        self._statuses: dict[str, Status] = {}
+        self._interned: dict[Case, Case] = {}
+
+    def prepare(self) -> SubjectRecord:
+        """Ask the subject what it is, and verify what it declares.
+
+        The record holds an `error` where it cannot be judged at all; then no requirement is.
+        """
+        try:
+            self._declaration = declaration = self._subject.session.declare()
+            attend = Attend(self._subject.session, declaration, declaration.conventions)
+            conventions, self._verified = verified(attend)
+            self._attend = Attend(self._subject.session, declaration, conventions)
+            self._attend.seconds = attend.seconds
+            self._cases = [case.fitted(declaration) for case in pool(self._profile, self._seed)]
+            self._cases = [self._intern(case) for case in dict.fromkeys(self._cases)]
+        except SubjectError as error:
+            self._error = str(error)
+        except (Crashed, TimedOut) as error:
+            self._error = f"{self._subject.name} could not be loaded: {error}"
+        return self.record()
+
+    def record(self) -> SubjectRecord:
+        """Return what is known of the subject now."""
+        declaration = self._declaration
+        if declaration is None:
+            return SubjectRecord(self._subject.name, error=self._error)
+        inside = self._attend.seconds if self._attend else 0.0
+        return SubjectRecord(
+            name=self._subject.name,
+            framework=declaration.framework,
+            versions=dict(declaration.versions),
+            source=declaration.source,
+            capabilities=tuple(sorted(declaration.capabilities)),
+            dtypes=declaration.dtypes,
+            declared=conventions_in_words(declaration.conventions),
+            verified=self._verified,
+            variants=tuple(variant.name for variant in declaration.variants),
+            found=dict(declaration.found),
+            notes=declaration.notes,
+            ratios={dtype: tuple(ratios) for dtype, ratios in (self._attend.ratios if self._attend else {}).items()},
+            error=self._error,
+            subject_seconds=inside,
+            headcheck_seconds=process_time() - self._started,
+        )
+
+    def judge(self, requirement: Requirement) -> Verdict:
+        """Judge one requirement; never raises but for KeyboardInterrupt."""
+        start = process_time()
+        verdict = self._judge(requirement)
+        self._statuses[requirement.id] = verdict.status
+        if self._attend is not None:
+            self._attend.forget(keep={case.call for case in self._cases})
+        return replace(verdict, seconds=process_time() - start)
+
+    def _verdict(self, requirement: Requirement, status: Status, message: str = "", **more: object) -> Verdict:
+        return Verdict(
+            self._subject.name, requirement.id, requirement.level, status, message, seed=self._seed, **more  # type: ignore[arg-type]
+        )
+
+    def _judge(self, requirement: Requirement) -> Verdict:
+        attend, declaration = self._attend, self._declaration
+        if attend is None or declaration is None:
+            return self._verdict(requirement, Status.BLOCKED, self._error)
+        missing = set(requirement.info.needs) - declaration.capabilities
+        if missing:
+            return self._verdict(requirement, Status.NOT_APPLICABLE, f"not offered: {', '.join(sorted(missing))}")
+        failed = [id for id in requirement.info.depends_on if self._statuses.get(id) in JUDGED_FAILED]
+        if failed:
+            return self._verdict(requirement, Status.BLOCKED, f"{', '.join(failed)} failed")
+        return self._search(requirement, attend)
+
+    def cases(self, requirement: Requirement) -> Iterator[Case]:
+        """Yield the cases of a requirement, each put into the situation that it is about."""
+        assert self._declaration is not None
+        seen = set()
+        cases = self._cases[:1] if requirement.once else prefix(requirement.share, self._cases, self._profile)
+        for case in cases:
+            situated = requirement.situation(case).fitted(self._declaration)
+            if situated not in seen:
+                seen.add(situated)
+                yield self._intern(situated)
+
+    def _intern(self, case: Case) -> Case:
+        """Return the one object for equal cases, so that its call is made only once."""
+        return self._interned.setdefault(case, case)
+
+    def _search(self, requirement: Requirement, attend: Attend) -> Verdict:
+        tried, unmet, situations = 0, "", Counter[str]()
+        attend.measured.clear()
+        for case in self.cases(requirement):
+            try:
+                failure = judged(requirement, attend, case)
+            except NotMet as reason:
+                unmet = str(reason)
+                continue
+            except Exception:
+                return self._verdict(
+                    requirement,
+                    Status.HARNESS_ERROR,
+                    f"headcheck itself failed on {case}: {traceback.format_exc(limit=-3)}",
+                    examples=tried + 1,
+                )
+            tried += 1
+            situations.update(case.situations())
+            if failure is not None:
+                return self._failed(requirement, attend, case, failure, tried, situations)
+        if not tried:
+            return self._verdict(requirement, Status.INCONCLUSIVE, f"never met its situation: {unmet}")
+        return self._verdict(
+            requirement,
+            Status.PASS,
+            examples=tried,
+            situations=dict(situations),
+            measured=dict(attend.measured),
+            worst_ratio=attend.measured.get("worst ratio"),
+        )
+
+    def _failed(
+        self,
+        requirement: Requirement,
+        attend: Attend,
+        case: Case,
+        failure: Failure,
+        tried: int,
+        situations: Counter[str],
+    ) -> Verdict:
+        status = STATUS.get(failure.kind, Status.FAIL)
+        if requirement.level is Level.SHOULD and status is Status.FAIL:
+            status = Status.DEVIATES
+        if requirement.level is Level.INFO and status is Status.FAIL:
+            status = Status.PASS
+        if self._shrink and not requirement.once and failure.kind not in {"timeout"}:
+            case, failure = self._smallest(requirement, attend, case, failure)
+        ratio = None
+        if failure.actual is not None and failure.expected is not None and failure.bound is not None:
+            ratio = worst(failure.actual, failure.expected, failure.bound)[2] if failure.actual.size else None
+        return self._verdict(
+            requirement,
+            status,
+            failure.message,
+            examples=tried,
+            worst_ratio=ratio,
+            evidence=evidence(
+                failure, case, attend, requirement.id, requirement.info.statement, self._subject.name
+            ),
+            situations=dict(situations),
+            measured={**attend.measured, **failure.measured},
+        )
+
+    def _smallest(
+        self, requirement: Requirement, attend: Attend, case: Case, failure: Failure
+    ) -> tuple[Case, Failure]:
+        assert self._declaration is not None
+        declaration, found = self._declaration, {case: failure}
+
+        def fails(candidate: Case) -> bool:
+            situated = requirement.situation(candidate).fitted(declaration)
+            try:
+                smaller = judged(requirement, attend, situated)
+            except Exception:  # a simpler case that headcheck or its situation cannot handle proves nothing
+                return False
+            if smaller is None or smaller.kind != failure.kind or smaller.quantity != failure.quantity:
+                return False
+            found[situated] = smaller
+            return True
+
+        smallest = requirement.situation(shrunk(case, fails, self._profile)).fitted(declaration)
+        return (smallest, found[smallest]) if smallest in found else (case, failure)
+
+
+STATUS = {"crash": Status.CRASH, "timeout": Status.TIMEOUT}
+
+
+def judged(requirement: Requirement, attend: Attend, case: Case) -> Failure | None:
+    """Return the failure of a requirement on one case, however the implementation brought it about."""
+    try:
+        return requirement.judge(attend, case)
+    except Broken as broken:
+        return broken.failure
+    except Crashed as death:
+        return Failure(f"{death} while it was called", kind="crash", call=case.call)
+    except TimedOut as hang:
+        return Failure(f"{hang}", kind="timeout", call=case.call)
+
+
+def conventions_in_words(conventions: Conventions) -> dict[str, str]:
+    """Return declared conventions as a report shows them."""
+    return {
+        "mask": f"True means {conventions.mask_true}",
+        "mask forms": ", ".join(conventions.mask_forms),
+        "mask shapes": ", ".join(f"({shape})" for shape in conventions.mask_shapes),
+        "row with no key": conventions.empty_row,
+        "causal alignment": conventions.causal_alignment,
+        "softmax": conventions.softmax_dtype or "in the input's dtype",
+        "layout": conventions.layout,
+    }
+
+
+def judge(
+    subject: Subject, requirements: Sequence[Requirement], profile: Profile, seed: int = 0, *, shrink: bool = True
+) -> Iterator[SubjectRecord | Verdict]:
+    """Yield the subject's record, a verdict a requirement, and the record again with what was measured."""
+    judgement = Judgement(subject, profile, seed, shrink=shrink)
+    record = judgement.prepare()
+    yield record
+    if not record.error:
+        for requirement in requirements:
+            yield judgement.judge(requirement)
+        yield judgement.record()

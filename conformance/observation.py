@@ -1,0 +1,258 @@
+"""Observations: what an implementation gave, with what it should have given beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from headcheck.adapters.protocol import Call, Outcome, Raised, Result
+from headcheck.reference.dtypes import FORMATS
+
+from .expectation import Expectation
+
+
+@dataclass(frozen=True, eq=False)
+class Failure:
+    """One departure from the specification, with its proof."""
+
+    message: str
+    quantity: str = ""
+    actual: np.ndarray | None = None
+    expected: np.ndarray | None = None
+    bound: np.ndarray | None = None
+    call: Call | None = None  # the call that went wrong
+    earlier: tuple[Call, ...] = ()  # calls on the same module that it needs first
+    grounds: str = "property"
+    kind: str = "fail"
+    raised: Raised | None = None
+    measured: dict[str, Any] = field(default_factory=dict)
+
+
+class Broken(Exception):  # noqa: N818 -- not an error of headcheck's: a finding, on its way up
+    """Raised where a judgement cannot go on because the implementation broke a promise."""
+
+    def __init__(self, failure: Failure):
+        super().__init__(failure.message)
+        self.failure = failure
+
+
+class NotMet(Exception):  # noqa: N818
+    """Raised where a case cannot be put into the situation that a requirement is about."""
+
+
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """An array of the implementation's, with the lawful distance from the exact one, element by element."""
+
+    quantity: str
+    values: np.ndarray
+    call: Call
+    lawful: Callable[[], np.ndarray]
+    floor: np.ndarray  # a lower limit of the lawful distance that costs nothing to know
+    exact: Callable[[], np.ndarray]
+
+    def __getitem__(self, index: Any) -> Measured:
+        return Measured(
+            self.quantity,
+            self.values[index],
+            self.call,
+            lambda: self.lawful()[index],
+            self.floor[index],
+            lambda: self.exact()[index],
+        )
+
+    def on_axis(self, axis: int, index: np.ndarray) -> Measured:
+        """Return the same quantity with an axis reordered, or a part of it taken."""
+        take = [slice(None)] * self.values.ndim
+        take[axis] = index  # type: ignore[call-overload]
+        return self[tuple(take)]
+
+    def __add__(self, other: Measured) -> Measured:
+        return Measured(
+            self.quantity,
+            self.values + other.values,
+            self.call,
+            lambda: self.lawful() + other.lawful(),
+            self.floor + other.floor,
+            lambda: self.exact() + other.exact(),
+        )
+
+    def minus(self, constant: np.ndarray) -> Measured:
+        """Return the quantity less an array known exactly."""
+        return Measured(
+            self.quantity,
+            self.values - constant,
+            self.call,
+            lambda: self.lawful() + self._unit * np.abs(self.values),
+            self.floor,
+            lambda: self.exact() - constant,
+        )
+
+    @property
+    def _unit(self) -> float:
+        return FORMATS[self.call.build.dtype].unit
+
+    def departs(self, expected: np.ndarray, message: str, *, grounds: str = "property") -> Failure | None:
+        """Compare with values that are known exactly."""
+        return self._compare(expected, lambda: self.lawful(), self.floor, message, grounds)
+
+    def departs_from(self, other: Measured, message: str) -> Failure | None:
+        """Compare with another measured quantity; the one further from the oracle is called wrong."""
+        if self.values.shape != other.values.shape:
+            return Failure(
+                f"{message}: shape {self.values.shape}, expected {other.values.shape}", self.quantity, call=self.call
+            )
+        failure = self._compare(
+            other.values, lambda: self.lawful() + other.lawful(), self.floor + other.floor, message, "property"
+        )
+        if failure is None:
+            return None
+        ours, theirs = self.distance(), other.distance()
+        if theirs > max(ours, 1.0):
+            failure = Failure(
+                message, other.quantity, other.values, self.values, failure.bound, other.call, grounds="property"
+            )
+        both = "property and oracle" if max(ours, theirs) > 1.0 else "property"
+        return _with_grounds(failure, both)
+
+    def distance(self) -> float:
+        """Return the worst error over bound against the oracle."""
+        bound = self.lawful()
+        error = np.where(np.isposinf(bound), 0.0, np.abs(self.values - self.exact()))
+        if not np.isfinite(error).all():
+            return float("inf")
+        return float(np.max(error / bound, initial=0.0))
+
+    def _compare(
+        self,
+        expected: np.ndarray,
+        lawful: Callable[[], np.ndarray],
+        floor: np.ndarray,
+        message: str,
+        grounds: str,
+    ) -> Failure | None:
+        expected = np.broadcast_to(expected, self.values.shape)
+        error = np.abs(self.values - expected)
+        if np.all(error <= floor):
+            return None
+        bound = lawful()
+        if np.all((error <= bound) | np.isposinf(bound)):
+            return None
+        if not np.isfinite(self.values).all() and np.isfinite(expected).all():
+            message = f"{message}: the {self.quantity} holds NaN or infinity"
+        return Failure(message, self.quantity, self.values, expected, bound, self.call, grounds=grounds)
+
+
+def _with_grounds(failure: Failure, grounds: str) -> Failure:
+    return Failure(**{**failure.__dict__, "grounds": grounds})
+
+
+@dataclass(frozen=True, eq=False)
+class Observation:
+    """One call and what it gave."""
+
+    call: Call
+    outcome: Outcome
+    expectation: Expectation | None  # None where the weights are unknown
+
+    @property
+    def raised(self) -> Raised | None:
+        """The exception, where the call was refused or failed."""
+        return self.outcome.raised
+
+    @property
+    def result(self) -> Result:
+        """What the call gave; Broken where it raised."""
+        if self.outcome.result is None:
+            raise Broken(
+                Failure(f"the call raised {self.raised}", call=self.call, raised=self.raised, kind="raised")
+            )
+        return self.outcome.result
+
+    @property
+    def expected(self) -> Expectation:
+        """The oracle's answer; NotMet where the weights can be neither set nor read."""
+        if self.expectation is None:
+            raise NotMet("the weights can be neither set nor read")
+        return self.expectation
+
+    def _shaped(self, array: np.ndarray | None, shape: tuple[int, ...], quantity: str) -> np.ndarray:
+        if array is None:
+            came = self.result.returned or "nothing"
+            raise Broken(Failure(f"no {quantity} came back: {came}; expected an array {shape}", call=self.call))
+        if array.shape != shape:
+            raise Broken(
+                Failure(f"the {quantity} has shape {array.shape}; expected {shape}", quantity, call=self.call)
+            )
+        return array
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """(B, n_q, d)."""
+        return self.call.query.shape
+
+    @property
+    def weights_shape(self) -> tuple[int, ...]:
+        """(B, h, n_q, n_k)."""
+        batch, n_q, _ = self.call.query.shape
+        return (batch, self.call.build.num_heads, n_q, self.call.key.shape[1])
+
+    @cached_property
+    def output(self) -> Measured:
+        """The output (B, n_q, d); Broken where it has another shape."""
+        values = self._shaped(self.result.output, self.output_shape, "output")
+        expected = self.expected
+        return Measured(
+            "output",
+            values,
+            self.call,
+            lambda: expected.bounds.output,
+            expected.floor(expected.exact.output),
+            lambda: expected.exact.output,
+        )
+
+    @cached_property
+    def weights(self) -> Measured:
+        """The attention weights (B, h, n_q, n_k); Broken where they have another shape."""
+        values = self._shaped(self.result.weights, self.weights_shape, "attention weights")
+        expected = self.expected
+        return Measured(
+            "attention weights",
+            values,
+            self.call,
+            lambda: expected.bounds.weights,
+            expected.floor(expected.exact.weights),
+            lambda: expected.exact.weights,
+        )
+
+    def gradient(self, name: str) -> Measured:
+        """The gradient with respect to an input or a parameter."""
+        expected = self.expected
+        exact = expected.gradients[name]
+        values = self.result.gradients.get(name)
+        if values is None:
+            values = np.zeros_like(exact)
+        return Measured(
+            f"gradient of {name}",
+            self._shaped(values, exact.shape, f"gradient of {name}"),
+            self.call,
+            lambda: expected.gradient_bounds[name],
+            expected.floor(exact) * 0.0,
+            lambda: exact,
+        )
+
+    def departs_from_oracle(self, *, rows: np.ndarray | None = None) -> Failure | None:
+        """Compare attention weights, where they came back, and output with the oracle."""
+        if self.result.weights is not None:
+            failure = self.weights.departs(
+                self.expected.exact.weights, "the attention weights are not the oracle's", grounds="oracle"
+            )
+            if failure:
+                return failure
+        return self.output.departs(
+            self.expected.exact.output, "the output is not the oracle's", grounds="oracle"
+        )

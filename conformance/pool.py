@@ -1,0 +1,167 @@
+"""The pool: which cases a profile tries, and how a failing one is made small.
+
+Structure is drawn, data are derived.  The pool begins with one case a shape of a small alphabet, in which
+all sizes are distinct or coincide on purpose, because an attention that is wrong only where B equals
+num_heads looks right everywhere else.  Hypothesis draws the rest, and shrinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from time import monotonic
+
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import find as hypothesis_find
+from hypothesis import seed as hypothesis_seed
+from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample
+
+from .cases import MASKS, RECIPES, Case
+
+# Each shape keeps its dtype and its biases, so that a framework that compiles meets few combinations.
+ALPHABET: tuple[Case, ...] = (
+    Case(2, 5, 7, 4, 3, dtype="float64"),  # all sizes distinct
+    Case(2, 6, 6, 3, 4, itself=True, recipe="integers"),
+    Case(3, 3, 3, 3, 3, dtype="float64", mask="heads"),  # all sizes equal, three different arrays
+    Case(4, 3, 6, 4, 2, dtype="float64", bias=False, mask="batch"),  # B = h
+    Case(1, 7, 4, 6, 1, dtype="float64"),  # h = d_model, more queries than keys
+    Case(2, 4, 8, 2, 4, mask="keys"),  # B = h, n_q = d_k, n_k = d_model
+    Case(1, 64, 64, 2, 4, itself=True, mask="keys"),  # a whole tile
+    Case(3, 1, 6, 1, 10, dtype="float64", mask="pairs"),  # one head, one query
+    Case(2, 9, 9, 2, 64, itself=True),  # the head width of production, where 1/8 is 1/sqrt(d_k)
+    Case(5, 6, 1, 3, 5, bias=False),  # one key
+    Case(1, 1, 1, 1, 1, dtype="float64"),
+    Case(8, 3, 5, 2, 4, dtype="float64", recipe="ties"),  # B = d_model
+    Case(1, 12, 5, 4, 3, dtype="float64", recipe="large", mask="heads"),  # n_q = d_model
+    Case(1, 16, 130, 2, 4, dtype="float64", mask="pairs"),  # keys beyond a tile of 128
+    Case(1, 520, 520, 2, 2, itself=True, mask="pairs"),  # beyond a tile of 512
+)
+SMOKE_SHAPES = 6
+
+
+@dataclass(frozen=True)
+class Profile:
+    """How much a run tries."""
+
+    name: str
+    drawn: int  # cases beyond the alphabet
+    shapes: int  # of the alphabet
+    shrink_calls: int
+    shrink_seconds: float
+    full: bool = True  # runs every applicable MUST
+    deep: bool = False
+
+
+PROFILES = {
+    "smoke": Profile("smoke", 2, SMOKE_SHAPES, 60, 2.0, full=False),
+    "standard": Profile("standard", 25, len(ALPHABET), 120, 6.0),
+    "deep": Profile("deep", 185, len(ALPHABET), 300, 30.0, deep=True),
+}
+
+
+def cases(shapes: tuple[Case, ...] = ALPHABET) -> st.SearchStrategy[Case]:
+    """Draw a case: a shape of the alphabet, a recipe, a mask, a seed."""
+    masks = [mask for mask in MASKS if mask != "empty row"]  # has a requirement of its own
+    return st.builds(
+        lambda shape, recipe, mask, seed: replace(shape, recipe=recipe, mask=mask, seed=seed),
+        st.sampled_from([shape for shape in shapes if shape.n_q <= 130]),
+        st.sampled_from(RECIPES),
+        st.sampled_from(masks),
+        st.integers(0, 2**16),
+    )
+
+
+def pool(profile: Profile, seed: int) -> list[Case]:
+    """Return the cases of a run: the alphabet's, then drawn ones."""
+    shapes = tuple(replace(case, seed=seed) for case in ALPHABET[: profile.shapes])
+    drawn: list[Case] = []
+
+    @hypothesis_seed(seed)
+    @settings(_quiet(profile.drawn), derandomize=False, phases=[Phase.generate])
+    @given(cases(shapes))
+    def draw(case: Case) -> None:
+        drawn.append(case)
+
+    draw()
+    return [*shapes, *dict.fromkeys(drawn)]
+
+
+def simpler(case: Case) -> st.SearchStrategy[Case]:
+    """Draw a case no larger than this one, the simplest first."""
+    sizes = st.tuples(
+        st.sampled_from(_up_to(case.batch)),
+        st.sampled_from(_up_to(case.n_q)),
+        st.sampled_from(_up_to(case.n_k)),
+        st.sampled_from(_up_to(case.num_heads)),
+        st.sampled_from(_up_to(case.d_k)),
+    )
+    recipes = ["integers", *([case.recipe] if case.recipe != "integers" else [])]
+    masks = ["none", case.mask] if case.mask != "none" else ["none"]
+
+    def build(
+        shape: tuple[int, int, int, int, int],
+        recipe: str,
+        mask: str,
+        causal: bool,
+        bias: bool,
+        itself: bool,
+        seed: int,
+    ) -> Case:
+        batch, n_q, n_k, num_heads, d_k = shape
+        n_k = n_q if itself else n_k
+        return Case(batch, n_q, n_k, num_heads, d_k, recipe, mask, causal, bias, itself, case.dtype, seed)  # type: ignore[arg-type]
+
+    return st.builds(
+        build,
+        sizes,
+        st.sampled_from(recipes),
+        st.sampled_from(masks),
+        st.sampled_from([False, case.causal] if case.causal else [False]),
+        st.sampled_from([False, case.bias] if case.bias else [False]),
+        st.sampled_from([False, case.itself] if case.itself else [False]),
+        st.sampled_from([0, 1, 2, case.seed]),
+    )
+
+
+def shrunk(case: Case, fails: Callable[[Case], bool], profile: Profile) -> Case:
+    """Return the smallest case found that still fails: this one, if none smaller does."""
+    end = monotonic() + profile.shrink_seconds
+    tried: dict[Case, bool] = {case: True}
+
+    def condition(candidate: Case) -> bool:
+        if candidate not in tried:
+            tried[candidate] = monotonic() < end and fails(candidate)
+        return tried[candidate]
+
+    try:
+        return hypothesis_find(
+            simpler(case),
+            condition,
+            settings=settings(_quiet(profile.shrink_calls), phases=[Phase.generate, Phase.shrink]),
+        )
+    except NoSuchExample:
+        return case
+
+
+def _quiet(examples: int) -> settings:
+    """Return settings that depend on no profile, database or clock of the user's."""
+    return settings(
+        max_examples=max(examples, 1),
+        database=None,
+        deadline=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+        print_blob=False,
+    )
+
+
+def _up_to(size: int) -> list[int]:
+    return sorted({n for n in (1, 2, 3, 4, 8, 16, 64, 65, 128, 129) if n < size} | {size})
+
+
+def prefix(requirement_share: float, everything: list[Case], profile: Profile) -> Iterator[Case]:
+    """Yield a requirement's part of the pool: one case a shape, then its share of the drawn ones."""
+    drawn = everything[profile.shapes :]
+    yield from everything[: profile.shapes]
+    yield from drawn[: round(requirement_share * len(drawn))]

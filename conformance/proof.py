@@ -1,0 +1,125 @@
+"""Proof: a failure turned into what a person needs, in plain values and a script that runs without headcheck."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from headcheck.adapters.protocol import SubjectError
+
+from .attend import Attend
+from .cases import Case
+from .observation import Failure
+from .session import Crashed, TimedOut
+from .verdicts import Evidence, Nested
+
+LARGEST_RECORDED = 4096  # elements of an array that a record keeps whole
+
+
+def evidence(
+    failure: Failure, case: Case, attend: Attend, requirement: str, statement: str, subject: str
+) -> Evidence:
+    """Return the proof of a failure on its shrunk case."""
+    actual, expected, bound = failure.actual, failure.expected, failure.bound
+    index, error, ratio = (), None, None
+    if actual is not None and expected is not None and bound is not None and actual.size:
+        index, error, ratio = worst(actual, expected, bound)
+    return Evidence(
+        case=case.as_record(),
+        case_text=described(case, failure),
+        quantity=failure.quantity,
+        expected=nested(expected, index),
+        actual=nested(actual, index),
+        bound=nested(bound, index),
+        worst_index=index,
+        worst_error=error,
+        worst_ratio=ratio,
+        script="\n".join(script(failure, attend, requirement, statement)),
+        replay=f"headcheck run {subject} --only {requirement} --case '{case.compact()}'",
+        grounds=tuple(failure.grounds.split(" and ")),
+        variant=failure.call.variant if failure.call else "",
+    )
+
+
+def described(case: Case, failure: Failure) -> str:
+    """Return the case in words, with the path and the memory layout of the call that went wrong."""
+    call = failure.call
+    extras = []
+    if call is not None and call.variant:
+        extras.append(f"path: {call.variant}")
+    if call is not None and call.memory != "contiguous":
+        extras.append(f"memory: {call.memory}")
+    return "; ".join([str(case), *extras])
+
+
+def worst(
+    actual: np.ndarray, expected: np.ndarray, bound: np.ndarray
+) -> tuple[tuple[int, ...], float, float]:
+    """Return where the error over the bound is largest, the error there, and the ratio."""
+    expected, bound = np.broadcast_to(expected, actual.shape), np.broadcast_to(bound, actual.shape)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.abs(actual - expected)
+        same = (actual == expected) | np.isposinf(bound) | (np.isnan(actual) & np.isnan(expected))
+        ratio = np.where(same, 0.0, np.where(np.isfinite(error), error / bound, np.inf))
+    index = np.unravel_index(int(np.argmax(ratio)), ratio.shape)
+    return tuple(int(i) for i in index), float(error[index]), float(ratio[index])
+
+
+def nested(array: np.ndarray | None, index: tuple[int, ...]) -> Nested:
+    """Return an array as nested lists; of a large one, the last two axes around the worst element."""
+    if array is None:
+        return None
+    if array.size > LARGEST_RECORDED and len(index) == array.ndim:
+        array = array[index[:-2]][-64:, -64:] if array.ndim >= 2 else array[:LARGEST_RECORDED]
+    result: Any = array.tolist()
+    return result
+
+
+def script(failure: Failure, attend: Attend, requirement: str, statement: str) -> list[str]:
+    """Return a script that makes the call and fails where the implementation departs."""
+    if failure.call is None:
+        return []
+    try:
+        lines = attend.script(failure.call)
+    except (NotImplementedError, SubjectError, Crashed, TimedOut):
+        return []
+    head = [f"# {requirement}: {statement}."]
+    if failure.kind in {"raised", "crash", "timeout"}:
+        return [*head, *lines, f"# {failure.message}"]
+    name = {"output": "output", "attention weights": "weights"}.get(failure.quantity)
+    if name is None or failure.expected is None or failure.actual is None or failure.bound is None:
+        return [*head, *lines, "print(output)", f"# {failure.message}"]
+    if failure.actual.shape != (
+        failure.call.query.shape if name == "output" else _weights_shape(failure)
+    ) or failure.expected.size > 256:
+        return [*head, *lines, f"print({name})", f"# {failure.message}"]
+    finite = failure.bound[np.isfinite(failure.bound)]
+    bound = float(finite.max(initial=0.0))
+    expected = np.broadcast_to(failure.expected, failure.actual.shape)
+    return [
+        *head,
+        *lines,
+        f"expected = np.array({literal(expected)})",
+        f"difference = np.abs({name} - expected).max()",
+        f'print("{failure.quantity}:", {name}, "expected:", expected, sep="\\n")',
+        f'assert difference <= {bound:.3g}, f"{{difference:.3g}} apart, at most {bound:.3g} is lawful"',
+    ]
+
+
+def _weights_shape(failure: Failure) -> tuple[int, ...]:
+    assert failure.call is not None
+    batch, n_q, _ = failure.call.query.shape
+    return (batch, failure.call.build.num_heads, n_q, failure.call.key.shape[1])
+
+
+def literal(array: np.ndarray) -> str:
+    """Return nested lists with nine digits: more than enough to show a departure beyond the bound."""
+    text = np.array2string(
+        array, separator=", ", threshold=array.size + 1, max_line_width=10**6, formatter={"float": _number}
+    )
+    return text.replace("\n", "")
+
+
+def _number(x: float) -> str:
+    return f"{x:.9g}" if np.isfinite(x) else f"float('{x}')"

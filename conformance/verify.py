@@ -1,0 +1,76 @@
+"""Verification: what an adapter declares is checked before anything is judged by it.
+
+The smoke test of the adapter: what fails here is a fault of the adapter, not of the implementation, and
+what an implementation may answer in more than one way is read off it once and then held against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from headcheck.adapters.protocol import Conventions, SubjectError
+from headcheck.reference.parameters import Parameters
+
+from .attend import Attend
+from .cases import Case, most_precise
+from .observation import Broken, NotMet
+
+PLAIN = Case(batch=2, n_q=3, n_k=5, num_heads=2, d_k=3)
+
+
+def verified(attend: Attend) -> tuple[Conventions, dict[str, str]]:
+    """Return the conventions as the implementation shows them, and what was verified, in words.
+
+    SubjectError where the weights that the adapter reads are not those it has just put in.
+    """
+    words: dict[str, str] = {}
+    case = replace(PLAIN, dtype=most_precise(attend.declaration)).fitted(attend.declaration)
+    if {"parameters", "read"} <= attend.declaration.capabilities:
+        words["weights"] = _round_trip(attend, case)
+    conventions = attend.conventions
+    if "mask" in attend.declaration.capabilities:
+        conventions = _empty_row(attend, case, words)
+    return conventions, words
+
+
+def _round_trip(attend: Attend, case: Case) -> str:
+    try:
+        back = attend.read(case.call.build, case.parameters)
+    except SubjectError:
+        raise
+    except Exception as error:  # the module cannot be built or written: the requirements say so, with proof
+        return f"not read back: {type(error).__name__}: {error}"
+    wrong = [name for name, array in case.parameters.items() if not _equal(back, name, array)]
+    if wrong:
+        raise SubjectError(
+            f"the adapter reads other weights than it has put in: {', '.join(wrong)}. "
+            "Expected what write() was given, in (in, out) order; check write() and read() of the adapter."
+        )
+    return "read back as they were put in"
+
+
+def _equal(back: Parameters, name: str, array: np.ndarray) -> bool:
+    read = getattr(back, name)
+    return read is not None and read.shape == array.shape and bool(np.array_equal(read, array))
+
+
+def _empty_row(attend: Attend, case: Case, words: dict[str, str]) -> Conventions:
+    """Read off what a row with no allowed key answers, where that is not declared."""
+    conventions = attend.conventions
+    if conventions.empty_row != "unknown":
+        return conventions
+    empty = replace(case, mask="empty row").fitted(attend.declaration)
+    try:
+        [seen] = attend(empty.call)
+        for answer in ("uniform", "zeros"):
+            candidate = replace(conventions, empty_row=answer)
+            settled = replace(seen, expectation=replace(seen.expected, conventions=candidate))
+            if settled.departs_from_oracle() is None:
+                words["row with no key"] = answer
+                return candidate
+        words["row with no key"] = "neither uniform nor zeros"
+    except (Broken, NotMet) as reason:
+        words["row with no key"] = f"not seen: {reason}"
+    return conventions
