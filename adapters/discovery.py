@@ -1,0 +1,248 @@
+"""Discovery: which parameter, attribute and method of an implementation plays which part, by its name.
+
+No framework is imported and nothing is called.  Whatever is matched is reported, and what cannot be
+matched is a `SubjectError` that says what was looked for, what was found, and how to go on.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from .names import CONSTRUCTOR, FORWARD, LISTS, STAGES, normal, projection, table, usual
+from .protocol import Build, SubjectError
+
+LONGEST = 1024  # for constructors that want the longest sequence
+POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
+VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+@dataclass(frozen=True)
+class Matched:
+    """The parameters of one callable by their roles.
+
+    ``names`` has every parameter of a role in the callable's order; a role that it lacks is absent.
+    """
+
+    signature: str  # "MyAttention(d_model, num_heads, dropout=0.1)", for messages
+    names: Mapping[str, tuple[str, ...]]
+    required: frozenset[str]  # names without a default
+    positional: tuple[str, ...] = ()  # names that cannot be passed by keyword
+
+    def __contains__(self, role: str) -> bool:
+        return role in self.names
+
+    def arguments(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments that give each role its value; a required one without a value gets None."""
+        named: dict[str, Any] = {}
+        for role, names in self.names.items():
+            for name in names:
+                if role in values:
+                    named[name] = values[role]
+                elif name in self.required:
+                    named[name] = None
+        return [named.pop(name) for name in self.positional if name in named], named
+
+    def found(self, where: str) -> dict[str, str]:
+        """Return what was matched, for `Declaration.found`."""
+        return {f"{where} {role}": ", ".join(names) for role, names in self.names.items()}
+
+
+class Configuration:
+    """Stands for a configuration object: answers the names that a constructor could have as parameters."""
+
+    def __init__(self, values: Mapping[str, Any]):
+        self._values = dict(values)
+
+    def __getattr__(self, name: str) -> Any:
+        role = _CONSTRUCTOR_ROLES.get(normal(name))
+        if name.startswith("__") or role is None or role not in self._values:
+            raise AttributeError(f"headcheck's stand-in for a configuration has no {name!r}")
+        return self._values[role]
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a setting as a mapping would."""
+        return getattr(self, name, default)
+
+    __getitem__ = __getattr__
+
+
+_CONSTRUCTOR_ROLES = table(CONSTRUCTOR)
+_FORWARD_ROLES = table(FORWARD)
+
+
+def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
+    """Match the parameters of a class or factory.
+
+    SubjectError where a required one is unknown, or where there is none for d_model or num_heads.
+    """
+    parameters = _parameters(implementation, subject)
+    title = _written(implementation, parameters)
+    names = _by_role(parameters, _CONSTRUCTOR_ROLES)
+    required = frozenset(p.name for p in parameters if p.default is p.empty)
+    for role in ("d_model", "d_k"):  # kdim=None beside embed_dim is left alone
+        listed = [name for name in names.get(role, ()) if name in required]
+        if role in names:
+            names[role] = tuple(listed or names[role][:1])
+    for name in names.get("scale", ()):  # scale=True is a switch, not a scale
+        if isinstance(_default(parameters, name), bool):
+            del names["scale"]
+    unknown = [name for name in required if name not in {n for known in names.values() for n in known}]
+    complete = "config" in names or ("num_heads" in names and ("d_model" in names or "d_k" in names))
+    if unknown or not complete:
+        raise SubjectError(
+            f"{subject}: cannot tell the parameters of {title}"
+            + (f": {', '.join(sorted(unknown))} unknown" if unknown else "")
+            + f". Expected one for d_model ({usual(CONSTRUCTOR, 'd_model')}, ...) and one for num_heads "
+            f"({usual(CONSTRUCTOR, 'num_heads')}, ...), the others with defaults.\n{_advice(subject)}"
+        )
+    return Matched(title, names, required, _positional(parameters))
+
+
+def constructor_values(build: Build) -> dict[str, Any]:
+    """Return the value of every role that a framework does not have to make: all but dtype, key and rngs."""
+    values: dict[str, Any] = {
+        "d_model": build.d_model,
+        "num_heads": build.num_heads,
+        "num_kv_heads": build.num_heads,
+        "d_k": build.d_k if build.num_heads else 0,
+        "bias": build.bias,
+        "dropout": build.dropout,
+        "other dropout": 0.0,
+        "causal": False,
+        "length": LONGEST,
+        "batch first": True,
+        "need weights": True,
+        "seed": build.seed,
+    }
+    if build.scale is not None:
+        values["scale"] = build.scale
+    return values | {"config": Configuration(values)}
+
+
+def forward(function: Callable[..., Any], subject: str) -> Matched:
+    """Match the parameters of the method that attends, its ``self`` left out.
+
+    SubjectError where queries cannot be told from keys and values, or where a required one is unknown.
+    """
+    parameters = _parameters(function, subject)
+    if parameters and parameters[0].name == "self":
+        parameters = parameters[1:]
+    title = _written(function, parameters)
+    names = _by_role(parameters, _FORWARD_ROLES)
+    required = frozenset(p.name for p in parameters if p.default is p.empty)
+    if len(names.get("key", ())) > 1:  # forward(query, key_, value, *, key=None): the last is for dropout
+        names["dropout key"] = names["key"][1:]
+        names["key"] = names["key"][:1]
+    if "value" not in names and "key" in names:  # forward(x, key=None)
+        names["dropout key"] = names.pop("key")
+    if "self" in names and "query" not in names:
+        names["query"] = names.pop("self")
+    unknown = [name for name in required if name not in {n for known in names.values() for n in known}]
+    if unknown or "query" not in names or ("key" in names) != ("value" in names):
+        raise SubjectError(
+            f"{subject}: cannot tell the parameters of {title}"
+            + (f": {', '.join(sorted(unknown))} unknown" if unknown else "")
+            + ". Expected query, key, value (or Q, K, V; or x alone for self-attention) and perhaps mask.\n"
+            + _advice(subject)
+        )
+    return Matched(title, names, required, _positional(parameters))
+
+
+def projections(attributes: Iterable[str], subject: str) -> dict[str, str]:
+    """Match attributes that can hold weights: "W_q" .. "W_o", "b_q" .. "b_o", or packed "W_qkv", "W_kv".
+
+    A list of all projections is "W_list".  SubjectError where they are incomplete, or one is there twice.
+    """
+    attributes = list(attributes)
+    found: dict[str, str] = {}
+    for attribute in attributes:
+        role = projection(attribute)
+        if role is None and normal(attribute) in {normal(name) for name in LISTS.split()}:
+            role = "W_list"
+        if role is None:
+            continue
+        if role in found:
+            raise SubjectError(
+                f"{subject}: both {found[role]!r} and {attribute!r} could be {role}.\n{_advice(subject)}"
+            )
+        found[role] = attribute
+    missing = [role for role in ("W_q", "W_k", "W_v", "W_o") if not _held(role, found)]
+    if missing:
+        raise unrecognised(subject, missing, attributes)
+    return found
+
+
+def unrecognised(subject: str, missing: Iterable[str], attributes: Iterable[str]) -> SubjectError:
+    """Return the error for projections that were not found among the attributes."""
+    held = ", ".join(attributes) or "none"
+    return SubjectError(
+        f"{subject}: no attribute for {', '.join(missing)} among: {held}. Looked for W_q, W_k, W_v, W_o; "
+        "q_proj .. out_proj; query .. out; to_q .. to_out; or packed in_proj, qkv, c_attn.\n"
+        + _advice(subject)
+    )
+
+
+def stages(implementation: type) -> dict[str, str]:
+    """Return which methods make an intermediate result: "split", "combined", "context" -> method."""
+    methods = {
+        normal(name): name for name in dir(implementation) if callable(getattr(implementation, name, None))
+    }
+    found: dict[str, str] = {}
+    for stage, names in STAGES.items():
+        method = next((methods[normal(name)] for name in names.split() if normal(name) in methods), None)
+        if method:
+            found[stage] = method
+    return found
+
+
+def _held(role: str, found: Mapping[str, str]) -> bool:
+    packed = ("W_qkv", "W_kv", "W_list") if role in {"W_k", "W_v"} else ("W_qkv", "W_list")
+    return role in found or ((role != "W_o" or "W_list" in found) and any(name in found for name in packed))
+
+
+def _parameters(function: Callable[..., Any], subject: str) -> list[inspect.Parameter]:
+    """Return the named parameters; where a class passes **kwargs on, those of the class it passes them to."""
+    try:
+        listed = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        name = getattr(function, "__name__", str(function))
+        raise SubjectError(
+            f"{subject}: the parameters of {name} cannot be read.\n{_advice(subject)}"
+        ) from None
+    bases = function.__mro__[1:-1] if isinstance(function, type) else ()
+    initialisers = [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
+    while initialisers and any(p.kind in VARIADIC for p in listed):
+        inherited = list(inspect.signature(initialisers.pop(0)).parameters.values())[1:]
+        named = [p for p in listed if p.kind not in VARIADIC]
+        listed = [*named, *(p for p in inherited if p.name not in {n.name for n in named})]
+    return [p for p in listed if p.kind not in VARIADIC]
+
+
+def _by_role(parameters: Iterable[inspect.Parameter], roles: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    names: dict[str, tuple[str, ...]] = {}
+    for parameter in parameters:
+        role = roles.get(normal(parameter.name))
+        if role:
+            names[role] = (*names.get(role, ()), parameter.name)
+    return names
+
+
+def _default(parameters: Iterable[inspect.Parameter], name: str) -> Any:
+    return next(p.default for p in parameters if p.name == name)
+
+
+def _positional(parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
+    return tuple(p.name for p in parameters if p.kind is POSITIONAL_ONLY)
+
+
+def _written(function: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> str:
+    name = getattr(function, "__qualname__", type(function).__name__)
+    listed = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters)
+    return f"{name}({listed})"
+
+
+def _advice(subject: str) -> str:
+    return f"Rename it, or write an adapter: headcheck adapter new {subject}"
