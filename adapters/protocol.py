@@ -37,6 +37,8 @@ Capability = Literal[
     "dropout",  # dropout on the attention weights
     "indivisible",  # the implementation sees d_model and num_heads together, so it can refuse them
     "cost",  # operations can be counted
+    "masks",  # derived: at least two of mask, padding and causal
+    "paths",  # derived: more than one variant
 ]
 
 
@@ -168,6 +170,16 @@ class Declaration:
     source: str = ""  # "path:line" of the implementation, where it has one
     found: Mapping[str, str] = field(default_factory=dict)  # what discovery matched: role -> attribute
     notes: tuple[str, ...] = ()
+
+    @property
+    def offered(self) -> frozenset[Capability]:
+        """The capabilities declared, and those that follow from them."""
+        derived: set[Capability] = set()
+        if len(self.capabilities & {"mask", "padding", "causal"}) >= 2:
+            derived.add("masks")
+        if len(self.variants) > 1:
+            derived.add("paths")
+        return self.capabilities | derived
 
     @property
     def primary(self) -> Variant:

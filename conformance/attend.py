@@ -62,7 +62,9 @@ class Attend:
 
     def _observed(self, call: Call, outcome: Outcome) -> Observation:
         known = call.parameters is not None and "parameters" in self.declaration.capabilities
-        expectation = Expectation(call, self.conventions, call.parameters) if known and call.parameters else None
+        expectation = (
+            Expectation(call, self.conventions, call.parameters) if known and call.parameters else None
+        )
         return Observation(call, outcome, expectation)
 
     def _handed_over(self, call: Call) -> Call:

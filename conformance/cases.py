@@ -13,7 +13,6 @@ from functools import cached_property
 from typing import Any, Literal, get_args
 
 import numpy as np
-
 from headcheck.adapters.protocol import Build, Call, Declaration, DType, Mask
 from headcheck.reference.dtypes import FORMATS, quantise
 from headcheck.reference.parameters import Parameters
@@ -99,7 +98,9 @@ class Case:
         return quantise(rng.standard_normal((d, d)) * np.sqrt(1.5 / d), self.dtype)
 
     def _vector(self, stream: int) -> np.ndarray:
-        return quantise(np.random.default_rng([self.seed, stream]).integers(-4, 5, self.d_model) / 4, self.dtype)
+        return quantise(
+            np.random.default_rng([self.seed, stream]).integers(-4, 5, self.d_model) / 4, self.dtype
+        )
 
     @cached_property
     def parameters(self) -> Parameters:
@@ -138,8 +139,16 @@ class Case:
 
     def situations(self) -> list[str]:
         """Name what this case holds that a requirement may exist for."""
-        sizes = (("B", self.batch), ("h", self.num_heads), ("n_q", self.n_q), ("n_k", self.n_k), ("d_k", self.d_k))
-        pairs = [f"{a} = {b}" for i, (a, m) in enumerate(sizes) for b, n in sizes[i + 1 :] if m == n and m > 1]
+        sizes = (
+            ("B", self.batch),
+            ("h", self.num_heads),
+            ("n_q", self.n_q),
+            ("n_k", self.n_k),
+            ("d_k", self.d_k),
+        )
+        pairs = [
+            f"{a} = {b}" for i, (a, m) in enumerate(sizes) for b, n in sizes[i + 1 :] if m == n and m > 1
+        ]
         return [
             f"mask: {self.mask}",
             self.dtype,
@@ -171,7 +180,8 @@ class Case:
         return cls(**record)
 
     def __str__(self) -> str:
-        shape = f"B={self.batch}, n_q={self.n_q}, n_k={self.n_k}, d_model={self.d_model}, num_heads={self.num_heads}"
+        sizes = f"B={self.batch}, n_q={self.n_q}, n_k={self.n_k}"
+        shape = f"{sizes}, d_model={self.d_model}, num_heads={self.num_heads}"
         extras = [
             "query = key = value" if self.itself else "",
             "" if self.mask == "none" else f"mask: {MASK_WORDS[self.mask]}",
@@ -214,10 +224,10 @@ def handed_over(allowed: np.ndarray, shapes: tuple[str, ...]) -> np.ndarray | No
     """
     for shape in shapes:
         axes = shape.split()
-        index = tuple(
-            slice(None) if name in axes else slice(0, 1) for name in ("B", "h", "n_q", "n_k")
-        )
+        index = tuple(slice(None) if name in axes else slice(0, 1) for name in ("B", "h", "n_q", "n_k"))
         kept = allowed[index]
         if np.array_equal(np.broadcast_to(kept, allowed.shape), allowed):
-            return kept.reshape([kept.shape["B h n_q n_k".split().index(a)] if a != "1" else 1 for a in axes])
+            return kept.reshape(
+                [kept.shape[["B", "h", "n_q", "n_k"].index(a)] if a != "1" else 1 for a in axes]
+            )
     return None

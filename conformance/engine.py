@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import process_time
 
@@ -13,7 +13,7 @@ from headcheck.adapters.protocol import Conventions, Declaration, SubjectError
 from .attend import Attend
 from .cases import Case
 from .observation import Broken, Failure, NotMet
-from .pool import Profile, pool, prefix, shrunk
+from .pool import Profile, pool, portion, shrunk
 from .proof import evidence, worst
 from .session import Crashed, Session, TimedOut
 from .specification import Requirement
@@ -84,7 +84,10 @@ class Judgement:
             variants=tuple(variant.name for variant in declaration.variants),
             found=dict(declaration.found),
             notes=declaration.notes,
-            ratios={dtype: tuple(ratios) for dtype, ratios in (self._attend.ratios if self._attend else {}).items()},
+            ratios={
+                dtype: tuple(ratios)
+                for dtype, ratios in (self._attend.ratios if self._attend else {}).items()
+            },
             error=self._error,
             subject_seconds=inside,
             headcheck_seconds=process_time() - self._started,
@@ -99,18 +102,28 @@ class Judgement:
             self._attend.forget(keep={case.call for case in self._cases})
         return replace(verdict, seconds=process_time() - start)
 
-    def _verdict(self, requirement: Requirement, status: Status, message: str = "", **more: object) -> Verdict:
+    def _verdict(
+        self, requirement: Requirement, status: Status, message: str = "", **more: object
+    ) -> Verdict:
         return Verdict(
-            self._subject.name, requirement.id, requirement.level, status, message, seed=self._seed, **more  # type: ignore[arg-type]
+            self._subject.name,
+            requirement.id,
+            requirement.level,
+            status,
+            message,
+            seed=self._seed,
+            **more,  # type: ignore[arg-type]
         )
 
     def _judge(self, requirement: Requirement) -> Verdict:
         attend, declaration = self._attend, self._declaration
         if attend is None or declaration is None:
             return self._verdict(requirement, Status.BLOCKED, self._error)
-        missing = set(requirement.info.needs) - declaration.capabilities
+        missing = set(requirement.info.needs) - declaration.offered
         if missing:
-            return self._verdict(requirement, Status.NOT_APPLICABLE, f"not offered: {', '.join(sorted(missing))}")
+            return self._verdict(
+                requirement, Status.NOT_APPLICABLE, f"not offered: {', '.join(sorted(missing))}"
+            )
         failed = [id for id in requirement.info.depends_on if self._statuses.get(id) in JUDGED_FAILED]
         if failed:
             return self._verdict(requirement, Status.BLOCKED, f"{', '.join(failed)} failed")
@@ -120,7 +133,10 @@ class Judgement:
         """Yield the cases of a requirement, each put into the situation that it is about."""
         assert self._declaration is not None
         seen = set()
-        cases = self._cases[:1] if requirement.once else prefix(requirement.share, self._cases, self._profile)
+        if requirement.once:
+            cases: Iterable[Case] = self._cases[:1]
+        else:
+            cases = portion(requirement.share, self._cases, self._profile, long=requirement.long)
         for case in cases:
             situated = requirement.situation(case).fitted(self._declaration)
             if situated not in seen:
@@ -244,7 +260,12 @@ def conventions_in_words(conventions: Conventions) -> dict[str, str]:
 
 
 def judge(
-    subject: Subject, requirements: Sequence[Requirement], profile: Profile, seed: int = 0, *, shrink: bool = True
+    subject: Subject,
+    requirements: Sequence[Requirement],
+    profile: Profile,
+    seed: int = 0,
+    *,
+    shrink: bool = True,
 ) -> Iterator[SubjectRecord | Verdict]:
     """Yield the subject's record, a verdict a requirement, and the record again with what was measured."""
     judgement = Judgement(subject, profile, seed, shrink=shrink)

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Literal
 
 import numpy as np
-
 from headcheck.adapters.protocol import Call, Conventions
-from headcheck.reference.bound import Bounds, Noise, bounds, floor, spread
+from headcheck.reference.bound import Bounds, Noise, bounds, floors, spread
 from headcheck.reference.dtypes import FORMATS
 from headcheck.reference.oracle import Stages, attend, vjp
 from headcheck.reference.parameters import Parameters
@@ -76,7 +75,9 @@ class Expectation:
     def empty_rows(self) -> np.ndarray:
         """Rows (B, h, n_q, 1) in which no key is allowed."""
         if self.allowed is None:
-            return np.zeros((len(self.call.query), self.call.build.num_heads, self.call.query.shape[1], 1), bool)
+            return np.zeros(
+                (len(self.call.query), self.call.build.num_heads, self.call.query.shape[1], 1), bool
+            )
         return ~self.allowed.any(axis=-1, keepdims=True)
 
     def _attend(self, **arithmetic: Noise) -> Stages:
@@ -124,9 +125,12 @@ class Expectation:
             np.where(unsettled, np.inf, lawful.output), np.where(self.empty_rows, np.inf, lawful.weights)
         )
 
-    def floor(self, exact: np.ndarray) -> np.ndarray:
-        """Return a part of the bound that costs nothing to know."""
-        return floor(exact, FORMATS[self.call.build.dtype].unit)
+    @cached_property
+    def floors(self) -> Bounds:
+        """A part of `bounds` that costs little to know."""
+        scale = self.call.build.scale
+        factor = self.call.build.d_k**-0.5 if scale is None else scale
+        return floors(self.exact, factor, self.parameters.W_o, self.call.build.dtype)
 
     @cached_property
     def gradients(self) -> Mapping[str, np.ndarray]:

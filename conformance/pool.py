@@ -160,8 +160,16 @@ def _up_to(size: int) -> list[int]:
     return sorted({n for n in (1, 2, 3, 4, 8, 16, 64, 65, 128, 129) if n < size} | {size})
 
 
-def prefix(requirement_share: float, everything: list[Case], profile: Profile) -> Iterator[Case]:
-    """Yield a requirement's part of the pool: one case a shape, then its share of the drawn ones."""
+LONG = 256
+
+
+def portion(share: float, everything: list[Case], profile: Profile, *, long: bool) -> Iterator[Case]:
+    """Yield a requirement's part of the pool: one case a shape, then its share of the drawn ones.
+
+    The sequences beyond a tile of 512 cost more than all others together: they are for the requirements
+    that such a length is known to break.
+    """
     drawn = everything[profile.shapes :]
-    yield from everything[: profile.shapes]
-    yield from drawn[: round(requirement_share * len(drawn))]
+    for case in [*everything[: profile.shapes], *drawn[: round(share * len(drawn))]]:
+        if long or max(case.n_q, case.n_k) < LONG:
+            yield case

@@ -1,11 +1,10 @@
-"""Proof: a failure turned into what a person needs, in plain values and a script that runs without headcheck."""
+"""Proof: a failure turned into what a person needs, and a script that fails without headcheck."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-
 from headcheck.adapters.protocol import SubjectError
 
 from .attend import Attend
@@ -90,9 +89,10 @@ def script(failure: Failure, attend: Attend, requirement: str, statement: str) -
     name = {"output": "output", "attention weights": "weights"}.get(failure.quantity)
     if name is None or failure.expected is None or failure.actual is None or failure.bound is None:
         return [*head, *lines, "print(output)", f"# {failure.message}"]
-    if failure.actual.shape != (
-        failure.call.query.shape if name == "output" else _weights_shape(failure)
-    ) or failure.expected.size > 256:
+    if (
+        failure.actual.shape != (failure.call.query.shape if name == "output" else _weights_shape(failure))
+        or failure.expected.size > 256
+    ):
         return [*head, *lines, f"print({name})", f"# {failure.message}"]
     finite = failure.bound[np.isfinite(failure.bound)]
     bound = float(finite.max(initial=0.0))

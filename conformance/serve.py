@@ -91,7 +91,8 @@ def described(error: BaseException, phase: Literal["build", "write", "call"]) ->
     """Return an exception as a value: type, message, and the innermost line outside of headcheck."""
     frames = traceback.extract_tb(error.__traceback__)
     where = next(
-        (f"{frame.filename}:{frame.lineno}" for frame in reversed(frames) if "headcheck" not in frame.name), ""
+        (f"{frame.filename}:{frame.lineno}" for frame in reversed(frames) if "headcheck" not in frame.name),
+        "",
     )
     try:
         message = str(error)

@@ -98,7 +98,9 @@ class Isolated(Session):
         )
         self._declaration = self._schedule("declare", (), {}, patience)
 
-    def _schedule(self, verb: str, arguments: tuple[Any, ...], options: Mapping[str, Any], timeout: float) -> Any:
+    def _schedule(
+        self, verb: str, arguments: tuple[Any, ...], options: Mapping[str, Any], timeout: float
+    ) -> Any:
         from .serve import perform
 
         return self._pool.schedule(perform, args=(self._reference, verb, arguments, options), timeout=timeout)

@@ -60,6 +60,7 @@ class Requirement:
     situation: Situation
     once: bool  # judged on one case: it does not depend on what the cases vary
     share: float  # how much of a profile's cases it is given
+    long: bool = False  # judged on sequences of hundreds as well
     deep: bool = False  # judged only in `deep`, or when it is named
 
     @property
@@ -87,6 +88,7 @@ def requirement(
     situation: Situation = lambda case: case,
     once: bool = False,
     share: float = 0.5,
+    long: bool = False,
     deep: bool = False,
     since: str = "1.0",
 ) -> Callable[[Judge], Judge]:
@@ -100,7 +102,7 @@ def requirement(
         )
         if id in _REGISTER or not statement:
             raise ValueError(f"{id} is registered twice or has no sentence")
-        _REGISTER[id] = Requirement(info, judge, situation, once, share, deep)
+        _REGISTER[id] = Requirement(info, judge, situation, once, share, long, deep)
         return judge
 
     return register
@@ -110,9 +112,7 @@ def specification() -> tuple[Requirement, ...]:
     """Return all requirements, family by family, in the order in which they are written."""
     for family in FAMILIES:
         import_module(f"headcheck.families.{family}")
-    return tuple(
-        sorted(_REGISTER.values(), key=lambda requirement: FAMILIES.index(requirement.info.family))
-    )
+    return tuple(sorted(_REGISTER.values(), key=lambda requirement: FAMILIES.index(requirement.info.family)))
 
 
 def select(only: Iterable[str] = (), skip: Iterable[str] = ()) -> tuple[Requirement, ...]:

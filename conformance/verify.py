@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-
 from headcheck.adapters.protocol import Conventions, SubjectError
 from headcheck.reference.parameters import Parameters
 

@@ -49,7 +49,7 @@ class Noise(Arithmetic):
 
     def matmul(self, x: Array, y: Array) -> Array:
         """Perturb a matrix product."""
-        product = x @ y
+        product = np.asarray(x @ y)
         spread = np.sqrt(np.square(x) @ np.square(y)) * np.sqrt(x.shape[-1] + 1.0)
         sigma = self._form.unit * np.abs(product) + self._form.accumulation * spread + self._form.smallest
         return self._perturbed(product, sigma)
@@ -66,17 +66,33 @@ class Bounds:
 def spread(exact: Array, noisy: Array) -> Array:
     """Return K standard deviations of the noisy runs around the exact result, smoothed over rows."""
     variance = np.mean(np.square(noisy - exact), axis=0)
-    return K * np.sqrt(variance + SHARED * variance.mean(axis=-1, keepdims=True))
+    return np.asarray(K * np.sqrt(_smoothed(variance)))
 
 
-def floor(exact: Array, unit: float) -> Array:
-    """Return a number that `spread` of the same result practically always exceeds, for one multiplication.
+def floors(exact: Stages, scale: float, W_o: Array, dtype: str) -> Bounds:
+    """Return a part of the bounds that costs one product to know.
 
-    The last operation alone contributes u |y| to the standard deviation.  Half of it leaves room for the
-    estimate of eight runs, so that an error below this floor needs no noisy runs to be called lawful.
+    Some of the noise of the last operations reaches the result whatever else happens: the rounding of the
+    context, the sums and the rounding of the output; for the weights, the rounding of each key and the sums
+    of each score, which no other key's noise can cancel.  Half of that leaves room for the estimate of
+    eight runs.  An error below it needs no noisy runs to be called lawful.
     """
-    square = np.square(exact)
-    return np.asarray(0.5 * K * unit * np.sqrt(square + SHARED * square.mean(axis=-1, keepdims=True)))
+    form = FORMATS[dtype]
+    unit, sums = form.unit**2, form.accumulation**2
+    d_k = exact.split_key.shape[-1]
+    through = np.square(exact.combined) @ np.square(W_o)
+    output = unit * np.square(exact.output) + (sums * (W_o.shape[0] + 1.0) + unit) * through
+    products = np.square(exact.split_query) @ np.square(exact.split_key).swapaxes(-2, -1) * scale**2
+    scores = unit * np.square(exact.scores) + (sums * (d_k + 1.0) + unit) * products
+    weights = np.square(exact.weights) * (unit + np.square(1.0 - exact.weights) * scores)
+    return Bounds(*(np.asarray(0.5 * K * np.sqrt(_smoothed(variance))) for variance in (output, weights)))
+
+
+def _smoothed(variance: Array) -> Array:
+    """Give each element a part of its row's mean variance."""
+    if variance.shape[-1] == 0:
+        return variance
+    return np.asarray(variance + SHARED * variance.mean(axis=-1, keepdims=True))
 
 
 def bounds(

@@ -58,7 +58,9 @@ def message(attend: Attend, case: Case) -> Failure | None:
         raised = attend.construct(build(case, d_model, num_heads))
         if raised and not (str(d_model) in raised.message and str(num_heads) in raised.message):
             said = raised.message.strip() or "nothing"
-            return Failure(f"refusing d_model={d_model} with num_heads={num_heads}, {raised.type} says: {said}")
+            return Failure(
+                f"refusing d_model={d_model} with num_heads={num_heads}, {raised.type} says: {said}"
+            )
     return None
 
 

@@ -18,6 +18,7 @@ WORKED_EXAMPLE = Case(batch=32, n_q=10, n_k=10, num_heads=8, d_k=64, itself=True
 @requirement(
     "SHAPE-OUTPUT",
     MUST,
+    long=True,
     depends_on=(),
     situation=unmasked,
     formula=r"\mathrm{MultiHead}(Q, K, V) \in \mathbb{R}^{B \times n_q \times d}",
@@ -37,7 +38,7 @@ def output(attend: Attend, case: Case) -> Failure | None:
     needs={"weights"},
     situation=unmasked,
     formula=r"A \in \mathbb{R}^{B \times h \times n_q \times n_k}",
-    why="Weights averaged over the heads hide a head that is dead, and no head can be pruned or drawn by them.",
+    why="Weights averaged over the heads hide a head that is dead, and no head can be pruned by them.",
 )
 def weights(attend: Attend, case: Case) -> Failure | None:
     """The attention weights have the shape (B, h, n_q, n_k), one map a head."""
@@ -74,7 +75,9 @@ def pipeline(attend: Attend, case: Case) -> Failure | None:
         for stage, shape in seen.result.stages.items():
             if stage in lawful and tuple(shape) not in lawful[stage]:
                 expected = " or ".join(str(one) for one in sorted(lawful[stage]))
-                return Failure(f"stage {stage!r} has shape {tuple(shape)}; expected {expected}", call=seen.call)
+                return Failure(
+                    f"stage {stage!r} has shape {tuple(shape)}; expected {expected}", call=seen.call
+                )
     return None
 
 
@@ -161,7 +164,10 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
             "value one column too wide": {"value": widened(value)},
             "a value shorter than the key": {"value": value[:, :-1]},
             "a value of length one": {"value": value[:, :1]},
-            "a key and value of batch size 1 for a query of batch size 2": {"key": key[:1], "value": value[:1]},
+            "a key and value of batch size 1 for a query of batch size 2": {
+                "key": key[:1],
+                "value": value[:1],
+            },
             "a query of batch size 1 for a key and value of batch size 2": {"query": query[:1]},
             "a value of batch size 1 for a key of batch size 2": {"value": value[:1]},
         }

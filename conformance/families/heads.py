@@ -1,0 +1,152 @@
+"""Heads: h independent attentions, concatenated in order, which is the same as their sum through W_o."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import reduce
+from operator import add
+
+import numpy as np
+from headcheck.reference.dtypes import quantise
+from headcheck.reference.parameters import Parameters
+
+from ..attend import Attend
+from ..cases import Case
+from ..observation import Failure, NotMet
+from ..specification import MUST, requirement, situated
+
+
+def several_heads(case: Case) -> Case:
+    """Give a case at least two heads."""
+    return replace(case, num_heads=max(case.num_heads, 2))
+
+
+def permuted(parameters: Parameters, order: np.ndarray, d_k: int) -> Parameters:
+    """Return the weights with their heads in another order: columns of W_q, W_k, W_v, rows of W_o."""
+    columns = (order[:, None] * d_k + np.arange(d_k)).ravel()
+    changes: dict[str, np.ndarray] = {"W_o": parameters.W_o[columns]}
+    for role in "qkv":
+        changes[f"W_{role}"] = getattr(parameters, f"W_{role}")[:, columns]
+        bias = getattr(parameters, f"b_{role}")
+        if bias is not None:
+            changes[f"b_{role}"] = bias[columns]
+    return replace(parameters, **changes)
+
+
+@requirement(
+    "HEADS-SUM",
+    MUST,
+    needs={"parameters"},
+    situation=several_heads,
+    share=0.3,
+    formula=r"\mathrm{Concat}(head_1, \dots, head_h) W_o = \sum_i head_i W_o^i",
+    why="The identity that head pruning and every analysis by head rest on. Needs no oracle.",
+)
+def heads_sum(attend: Attend, case: Case) -> Failure | None:
+    """The outputs with all but one block of rows of W_o zeroed add up to the whole output."""
+    p, d_k = case.parameters, case.d_k
+    blocks = []
+    for head in range(case.num_heads):
+        W_o = np.zeros_like(p.W_o)
+        W_o[head * d_k : (head + 1) * d_k] = p.W_o[head * d_k : (head + 1) * d_k]
+        b_o = p.b_o if head == 0 or p.b_o is None else np.zeros_like(p.b_o)
+        blocks.append(replace(case.call, parameters=replace(p, W_o=W_o, b_o=b_o)))
+    whole, *parts = attend(case.call, *blocks)
+    total = reduce(add, (part.output for part in parts))
+    return whole.output.departs_from(total, "the heads' outputs do not add up to the whole")
+
+
+@requirement(
+    "HEADS-PERMUTE",
+    MUST,
+    needs={"parameters"},
+    situation=lambda case: replace(several_heads(case), mask="none" if case.mask == "heads" else case.mask),
+    share=0.3,
+    formula=r"\pi(W_q, W_k, W_v, W_o) \Rightarrow \mathrm{MultiHead} \text{ unchanged},\; A_i \to A_{\pi(i)}",
+    why="Needs no oracle. A mask, a bias or a dropout that is tied to one head by its number shows here.",
+)
+def permute(attend: Attend, case: Case) -> Failure | None:
+    """Permuting the heads of all four matrices leaves the output and permutes the attention weights."""
+    order = np.roll(np.arange(case.num_heads), 1)
+    call = replace(case.call, parameters=permuted(case.parameters, order, case.d_k))
+    before, after = attend(case.call, call)
+    failure = after.output.departs_from(before.output, "permuted heads give another output")
+    if failure is None and attend.offers("weights"):
+        expected = before.weights.on_axis(1, order)
+        failure = after.weights.departs_from(expected, "permuted heads do not permute the attention weights")
+    return failure
+
+
+@requirement(
+    "HEADS-INDEPENDENT",
+    MUST,
+    needs={"parameters", "weights"},
+    depends_on=("SHAPE-WEIGHTS",),
+    situation=several_heads,
+    share=0.3,
+    formula=r"\partial A_j / \partial (W_q^i, W_k^i) = 0, \quad i \ne j",
+    why="view(B * h, -1, d_k) without a transpose mixes tokens of different heads and positions "
+    "(FuxiCTR issue 30); every shape is right.",
+)
+def independent(attend: Attend, case: Case) -> Failure | None:
+    """Changing one head's projections changes the attention weights of that head alone."""
+    p, d_k = case.parameters, case.d_k
+    head = case.seed % case.num_heads
+    columns = slice(head * d_k, (head + 1) * d_k)
+    W_q, W_k = p.W_q.copy(), p.W_k.copy()
+    W_q[:, columns] = quantise(W_q[:, columns] * -0.5 + 0.25, case.dtype)
+    W_k[:, columns] = quantise(W_k[::-1, columns], case.dtype)
+    before, after = attend(case.call, replace(case.call, parameters=replace(p, W_q=W_q, W_k=W_k)))
+    others = np.array([i for i in range(case.num_heads) if i != head])
+    return after.weights.on_axis(1, others).departs_from(
+        before.weights.on_axis(1, others), f"a change of head {head} changes the attention weights of another"
+    )
+
+
+@requirement(
+    "HEADS-SINGLE",
+    MUST,
+    needs={"parameters"},
+    situation=situated(num_heads=1),
+    share=0.3,
+    formula=r"h = 1: \; \mathrm{softmax}(Q W_q (K W_k)^T / \sqrt{d})\, V W_v W_o",
+    why="With one head nothing is split and nothing combined: what is wrong here is not the heads' fault.",
+)
+def single(attend: Attend, case: Case) -> Failure | None:
+    """One head is plain scaled dot-product attention."""
+    [seen] = attend(case.call)
+    return seen.departs_from_oracle()
+
+
+@requirement(
+    "HEADS-BLOCK-ORDER",
+    MUST,
+    needs={"parameters"},
+    situation=several_heads,
+    share=0.3,
+    formula=r"head_i \leftrightarrow \text{columns } i\,d_k, \dots, (i + 1)\,d_k - 1",
+    why="Interleaved heads compute an attention as good as any, and ruin every checkpoint that is loaded "
+    "(GPT-NeoX and Megatron ports).",
+)
+def block_order(attend: Attend, case: Case) -> Failure | None:
+    """Head i owns the columns i d_k to (i + 1) d_k, in split, merge and attention weights."""
+    p, d_k, h = case.parameters, case.d_k, case.num_heads
+    head = (case.seed + h - 1) % h
+    rows = np.arange(case.d_model) // d_k == head
+    W_o = np.where(rows[:, None], p.W_o, 0.0)
+    call = replace(case.call, parameters=replace(p, W_o=W_o))
+    [seen] = attend(call)
+    if not rows.any():
+        raise NotMet("no such head")
+    failure = seen.output.departs(
+        seen.expected.exact.output,
+        f"what W_o makes of rows {head * d_k} on is not head {head}'s",
+        grounds="oracle",
+    )
+    if failure is None and attend.offers("weights"):
+        failure = seen.weights.departs(
+            seen.expected.exact.weights,
+            "the attention weights are not in the order of the heads",
+            grounds="oracle",
+        )
+    return failure

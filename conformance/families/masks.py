@@ -1,0 +1,469 @@
+"""Masks: what is blocked has no influence, what is allowed is untouched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+from headcheck.adapters.protocol import Call, Mask
+from headcheck.reference.dtypes import FORMATS, quantise
+
+from ..attend import Attend
+from ..cases import Case, MaskKind
+from ..observation import Failure, NotMet, Observation
+from ..specification import INFO, MUST, Situation, masked, requirement, situated
+
+LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
+
+
+def kinds(kind: MaskKind, *others: MaskKind) -> Situation:
+    """Return a situation that keeps a mask of one of these kinds, and else sets the first."""
+
+    def situation(case: Case) -> Case:
+        return masked(case.mask if case.mask in {kind, *others} else kind)(case)
+
+    return situation
+
+
+@requirement(
+    "MASK-ZERO",
+    MUST,
+    long=True,
+    needs={"mask", "weights"},
+    situation=kinds("pairs", "keys", "batch", "heads"),
+    formula=r"M_{ij} = 0 \Rightarrow A_{ij} = 0",
+    why="A mask multiplied into the logits leaves exp(0) where nothing should be; one applied after the "
+    "softmax leaves rows that no longer sum to one.",
+)
+def zero(attend: Attend, case: Case) -> Failure | None:
+    """Blocked positions get weight zero, in rows that have an allowed key."""
+    [seen] = attend(case.call)
+    weights, allowed = seen.weights.values, seen.expected.allowed
+    if allowed is None:
+        raise NotMet("no mask")
+    blocked = ~allowed & ~seen.expected.empty_rows
+    smallest = FORMATS[case.dtype].smallest
+    if not np.any(blocked & ~(np.abs(weights) <= smallest)):
+        return None
+    return Failure(
+        f"a blocked key has the weight {weights[blocked][np.abs(weights[blocked]).argmax()]:.6g}",
+        "attention weights",
+        weights,
+        np.where(blocked, 0.0, weights),
+        np.full_like(weights, smallest),
+        seen.call,
+    )
+
+
+@requirement(
+    "MASK-NONINTERFERENCE",
+    MUST,
+    needs={"mask", "parameters", "cross"},
+    situation=lambda case: masked("keys", itself=False, recipe="normal")(case),
+    formula=r"M_{\cdot j} = 0 \Rightarrow \partial\,\mathrm{MultiHead} / \partial\,(k_j, v_j) = 0",
+    why="A fill of -1e4 looks like minus infinity until a trained model has scores below it; garbage in "
+    "padding then reaches the result.",
+)
+def noninterference(attend: Attend, case: Case) -> Failure | None:
+    """Nothing at a blocked key or value changes a row that has an allowed key, for scores up to 1e6."""
+    call = case.call
+    limit = min(LARGEST_SCORE, FORMATS[case.dtype].largest / 64)
+    blocked = everywhere_blocked(case)
+    ways = {
+        f"with scores of {sign * limit:.0e} at blocked keys": spoiled(call, blocked, sign * limit)
+        for sign in (1, -1)
+    }
+    ways[f"with all scores near {-limit / 2:.0e}"] = sunk(case, -limit / 2)
+    for words, seen in zip(ways, attend(*ways.values()), strict=True):
+        if not seen.expected.representable:
+            continue
+        failure = seen.departs_from_oracle()
+        if failure:
+            return replace(failure, message=f"{words}, {failure.message}", grounds="property and oracle")
+    return None
+
+
+def everywhere_blocked(case: Case) -> np.ndarray:
+    """Return which keys (B, n_k) no query of no head may see."""
+    assert case.allowed is not None
+    blocked = ~case.allowed.any(axis=(1, 2))
+    if not blocked.any():
+        raise NotMet("no key is blocked for all queries")
+    return np.asarray(blocked)
+
+
+def spoiled(call: Call, blocked: np.ndarray, score: float) -> Call:
+    """Return the call with large finite garbage at blocked keys and values, scoring up to `score`."""
+    assert call.parameters is not None
+    parameters, h = call.parameters, call.build.num_heads
+    direction = np.random.default_rng(5).standard_normal(call.key.shape[-1])
+    q = (call.query @ parameters.W_q).reshape(-1, h, call.build.d_k)
+    k = (direction @ parameters.W_k).reshape(h, call.build.d_k)
+    peak = float(np.abs(np.einsum("nhk,hk->nh", q, k)).max()) / np.sqrt(call.build.d_k)
+    # Never so large that the projected key itself could overflow.
+    size = score / max(peak, 1e-3) if abs(score) < FORMATS[call.build.dtype].largest / 8 else score
+    largest = FORMATS[call.build.dtype].largest / (64.0 * call.build.d_model)
+    garbage = quantise(np.clip(direction * size, -largest, largest), call.build.dtype)
+    key = np.where(blocked[..., None], garbage, call.key)
+    value = np.where(
+        blocked[..., None], quantise(np.full_like(call.value, 100.0), call.build.dtype), call.value
+    )
+    return replace(call, key=key, value=value)
+
+
+def sunk(case: Case, score: float) -> Call:
+    """Return the call with one component of query and key that moves every score to about `score`."""
+    call, parameters = case.call, case.parameters
+    level = np.sqrt(abs(score) * np.sqrt(case.d_k))
+    query, key = call.query.copy(), call.key.copy()
+    query[..., 0], key[..., 0] = level, np.sign(score) * level
+    W_q, W_k = parameters.W_q.copy(), parameters.W_k.copy()
+    for W in (W_q, W_k):
+        W[0] = 0.0
+        W[0, :: case.d_k] = 1.0
+    return replace(
+        call,
+        query=quantise(query, case.dtype),
+        key=quantise(key, case.dtype),
+        parameters=replace(parameters, W_q=W_q, W_k=W_k),
+    )
+
+
+@requirement(
+    "MASK-REMOVAL",
+    MUST,
+    needs={"mask", "parameters", "cross"},
+    situation=lambda case: masked("keys", itself=False)(case),
+    formula=r"\mathrm{MultiHead}(Q, K, V; M) = \mathrm{MultiHead}(Q, K_{M}, V_{M})",
+    why="Needs no oracle: a batch padded to its longest member must give each member what it gets alone.",
+)
+def removal(attend: Attend, case: Case) -> Failure | None:
+    """Blocking keys equals removing them."""
+    call = case.call
+    keep = np.flatnonzero(np.arange(case.n_k) % 3 != 1)
+    allowed = np.zeros((case.batch, case.num_heads, case.n_q, case.n_k), dtype=bool)
+    allowed[..., keep] = True
+    blocked, removed = attend(
+        replace(call, mask=Mask(allowed), causal=False),
+        replace(call, mask=None, key=call.key[:, keep], value=call.value[:, keep], causal=False),
+    )
+    return blocked.output.departs_from(removed.output, "blocking keys does not equal removing them")
+
+
+def arguments(case: Case, attend: Attend) -> dict[str, dict[str, object]]:
+    """Return the mask arguments that the subject offers, each with a mask that blocks something."""
+    rng = np.random.default_rng([case.seed, 17])
+    full = (case.batch, case.num_heads, case.n_q, case.n_k)
+    pairs = np.broadcast_to(rng.random((case.n_q, case.n_k)) < 0.5, full).copy()
+    pairs[..., 0] = True
+    pairs[..., -1, -1] = False
+    padding = np.ones((case.batch, case.n_k), dtype=bool)
+    padding[:, -2:] = False
+    padding[:, 0] = True
+    offered: dict[str, dict[str, object]] = {
+        "mask": {"mask": Mask(pairs)},
+        "padding": {"padding": padding},
+        "causal": {"causal": True},
+    }
+    return {name: argument for name, argument in offered.items() if attend.offers(name)}
+
+
+def together(call: Call, chosen: tuple[str, ...], offered: dict[str, dict[str, object]]) -> Call:
+    """Return the call with these mask arguments and no other."""
+    plain = replace(call, mask=None, padding=None, causal=False)
+    for name in chosen:
+        plain = replace(plain, **offered[name])  # type: ignore[arg-type]
+    return plain
+
+
+def subsets(offered: dict[str, dict[str, object]], least: int) -> Iterator[tuple[str, ...]]:
+    """Yield the sets of at least so many mask arguments."""
+    for size in range(least, len(offered) + 1):
+        yield from combinations(offered, size)
+
+
+def several(case: Case) -> Case:
+    """Give a case enough queries and keys for three different masks."""
+    n = max(case.n_q, 4)
+    return replace(case, mask="none", causal=False, n_q=n, n_k=n if case.itself else max(case.n_k, 4))
+
+
+@requirement(
+    "MASK-EFFECT",
+    MUST,
+    needs={"mask", "parameters"},
+    situation=several,
+    share=0.2,
+    formula=r"\mathrm{MultiHead}(\dots; M) \ne \mathrm{MultiHead}(\dots)",
+    why="is_causal ignored when weights were asked for (pytorch issue 99282), a mask overwritten with None "
+    "(transformers pull 47946), a causal mask dropped with dropout (keras issue 23038).",
+)
+def effect(attend: Attend, case: Case) -> Failure | None:
+    """Every mask argument has an effect, alone and together with every other one, on every path."""
+    offered = arguments(case, attend)
+    for chosen in subsets(offered, 1):
+        with_all = together(case.call, chosen, offered)
+        for variant in ["", *(variant.name for variant in attend.variants(with_all))]:
+            for name in chosen:
+                others = tuple(other for other in chosen if other != name)
+                without = together(case.call, others, offered)
+                one, two = attend.outcomes(
+                    replace(with_all, variant=variant), replace(without, variant=variant)
+                )
+                if one.raised or two.raised:
+                    continue  # PATH-AGREE judges what raises
+                should = (
+                    np.abs(one.output.exact() - two.output.exact())
+                    - one.output.lawful()
+                    - two.output.lawful()
+                )
+                if should.max(initial=0.0) > 0 and np.array_equal(one.output.values, two.output.values):
+                    beside = f" beside {' and '.join(others)}" if others else ""
+                    return Failure(
+                        f"the argument {name!r}{beside} has no effect",
+                        "output",
+                        one.output.values,
+                        one.output.exact(),
+                        one.output.lawful(),
+                        one.call,
+                        grounds="property and oracle",
+                    )
+    return None
+
+
+@requirement(
+    "MASK-ALLOW-ALL",
+    MUST,
+    long=True,
+    needs={"mask", "parameters"},
+    situation=situated(mask="all"),
+    share=0.3,
+    formula=r"M = 1 \Rightarrow \mathrm{MultiHead}(\dots; M) = \mathrm{MultiHead}(\dots)",
+    why="Needs no oracle. A mask read with the opposite meaning, one added instead of selected and one "
+    "shifted by a position all move a result that should stay.",
+)
+def allow_all(attend: Attend, case: Case) -> Failure | None:
+    """A mask that allows everything equals no mask."""
+    open_, none = attend(case.call, replace(case.call, mask=None))
+    return open_.output.departs_from(none.output, "a mask that allows everything changes the output")
+
+
+@requirement(
+    "MASK-BROADCAST",
+    MUST,
+    needs={"mask", "parameters"},
+    situation=lambda case: replace(masked("heads")(case), causal=False),
+    formula=r"M_{b,i,q,k} \text{ for every } b, i, q, k",
+    why="tile where repeat was meant pairs masks with the wrong (batch, head) (two repositories), and a "
+    "mask unsqueezed on the wrong axis is right whenever B equals h or n_q equals n_k.",
+)
+def broadcast(attend: Attend, case: Case) -> Failure | None:
+    """Every mask shape accepted equals its expansion to (B, h, n_q, n_k); no other is accepted."""
+    shapes = attend.conventions.mask_shapes
+    rng = np.random.default_rng([case.seed, 23])
+    for shape in shapes:
+        sizes = tuple(case.sizes.get(axis, 1) for axis in shape.split())
+        allowed = rng.random(sizes) < 0.6
+        allowed[..., 0] = True
+        [seen] = attend(replace(case.call, mask=Mask(allowed)))
+        failure = seen.departs_from_oracle()
+        if failure:
+            return replace(failure, message=f"a mask of shape ({shape}) is not read as its expansion")
+    axes = shapes[-1].split()
+    if len(axes) < 2:
+        return None
+    for axis in {axes[-1], axes[-2]} - {"1", "B", "h"}:
+        sizes = tuple(case.sizes.get(name, 1) + (name == axis) for name in axes)
+        if case.sizes[axis] == 1:
+            continue  # a longer axis against one of length one may lawfully broadcast the other way
+        [seen] = attend.outcomes(replace(case.call, mask=Mask(np.ones(sizes, dtype=bool))))
+        if seen.raised is None:
+            return Failure(
+                f"a mask of shape {sizes} was accepted for n_q={case.n_q}, n_k={case.n_k}",
+                call=seen.call,
+                kind="accepted",
+            )
+    return None
+
+
+@requirement(
+    "MASK-COMBINE",
+    MUST,
+    needs={"masks", "parameters"},
+    situation=several,
+    share=0.3,
+    formula=r"M = M_{mask} \land M_{padding} \land M_{causal}",
+    why="`if mask is not None: mask &= tril` forgets the causal mask when there is no other, and "
+    "`mask = tril` forgets the other (xformers issue 103).",
+)
+def combine(attend: Attend, case: Case) -> Failure | None:
+    """Masks given together intersect."""
+    offered = arguments(case, attend)
+    for chosen in subsets(offered, 2):
+        [seen] = attend(together(case.call, chosen, offered))
+        failure = seen.departs_from_oracle()
+        if failure:
+            return replace(failure, message=f"{' and '.join(chosen)} given together do not intersect")
+    return None
+
+
+@requirement(
+    "MASK-CAUSAL",
+    MUST,
+    long=True,
+    needs={"causal", "parameters"},
+    situation=lambda case: replace(case, mask="none", causal=True),
+    formula=r"M_{ij} = [\, j \le i + \delta \,], \quad \delta \in \{0,\; n_k - n_q\}",
+    why="Top-left and bottom-right agree for n_q = n_k and nowhere else (pytorch issue 103082, onnxruntime "
+    "issue 29020); a tril off by one shows every token its successor.",
+)
+def causal(attend: Attend, case: Case) -> Failure | None:
+    """Causal means the declared alignment, not one key more and not one fewer."""
+    [seen] = attend(case.call)
+    failure = seen.departs_from_oracle()
+    if failure is None:
+        return None
+    return replace(failure, message=f"causal with n_q={case.n_q}, n_k={case.n_k}: {meant(seen, case)}")
+
+
+def meant(seen: Observation, case: Case) -> str:
+    """Return which causal mask explains an output, in words."""
+    alignment = seen.expected.conventions.causal_alignment
+    gap = case.n_k - case.n_q
+    start = gap if alignment == "bottom-right" else 0
+    known = {start - 1: "one key fewer than declared", start + 1: "one key more than declared"}
+    if gap:
+        other = "top-left" if alignment == "bottom-right" else "bottom-right"
+        known[0 if alignment == "bottom-right" else gap] = f"aligned {other}, declared {alignment}"
+    known[case.n_k] = "the causal flag is ignored"
+    for offset, words in known.items():
+        allowed = np.tri(case.n_q, case.n_k, offset, dtype=bool)[None, None]
+        twin = replace(seen.call, causal=False, mask=Mask(np.broadcast_to(allowed, seen.weights_shape)))
+        conventions = replace(seen.expected.conventions, mask_shapes=("B h n_q n_k",))
+        expectation = replace(seen.expected, call=twin, conventions=conventions)
+        if replace(seen, call=twin, expectation=expectation).departs_from_oracle() is None:
+            return words
+    return "the result is that of no causal mask known"
+
+
+@requirement(
+    "MASK-DTYPE",
+    MUST,
+    needs={"mask", "parameters"},
+    situation=kinds("pairs", "heads"),
+    share=0.3,
+    formula=r"M \in \{0, 1\}: \text{bool} = \text{int} = \text{float} = \text{additive } \{-\infty, 0\}",
+    why="R torch read float masks as boolean and boolean ones as float (pull 1208); `~mask` on integers is "
+    "never zero.",
+)
+def dtype(attend: Attend, case: Case) -> Failure | None:
+    """The mask forms accepted agree; what is refused is refused aloud."""
+    mask = case.call.mask
+    assert mask is not None
+    [base] = attend(case.call)
+    for form in attend.conventions.mask_forms:
+        if form == "bool":
+            continue
+        [seen] = attend.outcomes(replace(case.call, mask=replace(mask, form=form)))
+        if seen.raised:
+            continue
+        failure = seen.output.departs_from(base.output, f"the {form} mask does not equal its boolean twin")
+        if failure:
+            return failure
+    return None
+
+
+@requirement(
+    "MASK-EMPTY-ROW",
+    MUST,
+    needs={"mask", "parameters"},
+    situation=lambda case: masked("empty row")(replace(case, causal=False)),
+    formula=r"M_{i \cdot} = 0 \Rightarrow A_{i \cdot} \in \{ 0, \tfrac{1}{n_k} \}",
+    why="softmax over nothing is 0/0. torch.nn.MultiheadAttention answers NaN when weights are returned and "
+    "zeros when not (pytorch issues 41508, 160064); the NaN reaches every gradient.",
+)
+def empty_row(attend: Attend, case: Case) -> Failure | None:
+    """A row with no key allowed is uniform or zero, finite, alike on every path, and disturbs no other."""
+    paths = ["", *(variant.name for variant in attend.variants(case.call))]
+    first = None
+    for path in paths:
+        [seen] = attend(replace(case.call, variant=path))
+        where = f" on the path {path!r}" if path else ""
+        if not np.isfinite(seen.output.values).all():
+            answer = np.where(np.isfinite(seen.output.exact()), seen.output.exact(), 0.0)
+            return Failure(
+                f"a row with no key allowed answers NaN{where}",
+                "output",
+                seen.output.values,
+                answer,
+                np.where(np.isfinite(seen.output.lawful()), seen.output.lawful(), 0.0),
+                seen.call,
+            )
+        failure = seen.departs_from_oracle()
+        if failure is None and attend.conventions.empty_row == "unknown":
+            failure = settled(seen)
+        if failure:
+            return replace(failure, message=f"a row with no key allowed{where}: {failure.message}")
+        if first is not None:
+            failure = seen.output.departs_from(first.output, f"a row with no key allowed differs{where}")
+            if failure:
+                return failure
+        first = first or seen
+    return None
+
+
+def settled(seen: Observation) -> Failure | None:
+    """Compare with both lawful answers, where none could be read off; return the nearer one's failure."""
+    failures = []
+    for answer in ("uniform", "zeros"):
+        conventions = replace(seen.expected.conventions, empty_row=answer)
+        failure = replace(
+            seen, expectation=replace(seen.expected, conventions=conventions)
+        ).departs_from_oracle()
+        if failure is None:
+            return None
+        failures.append(failure)
+    return replace(failures[0], message="it is neither uniform over the keys nor zeros")
+
+
+@requirement(
+    "MASK-PURE",
+    MUST,
+    needs={"mask", "parameters"},
+    situation=kinds("pairs", "keys", "heads"),
+    share=0.3,
+    formula=r"f(Q, K, V; M);\; f(Q, K, V) = f(Q, K, V)",
+    why="A mask cached under `if self.mask is None` is the mask of the first batch for the rest of training; "
+    "`mask &= tril` writes into the caller's.",
+)
+def pure(attend: Attend, case: Case) -> Failure | None:
+    """The caller's mask is not written to and does not stick to later calls."""
+    plain = replace(case.call, mask=None)
+    masked_, after = attend.in_sequence(case.call, plain)
+    if "mask" in masked_.result.written_to:
+        return Failure("the call wrote to the caller's mask", call=case.call)
+    [fresh] = attend(plain)
+    failure = after.output.departs_from(fresh.output, "after a masked call, an unmasked one is still masked")
+    return replace(failure, earlier=(case.call,), call=plain) if failure else None
+
+
+@requirement(
+    "MASK-POISON",
+    INFO,
+    needs={"mask", "parameters", "cross"},
+    situation=lambda case: masked("keys", itself=False)(case),
+    share=0.1,
+    formula=r"0 \cdot \mathrm{NaN} = \mathrm{NaN}",
+    why="Every exact implementation multiplies a zero weight with what is stored there; uninitialised "
+    "padding must be zeroed by its owner. Measured, never failed.",
+)
+def poison(attend: Attend, case: Case) -> Failure | None:
+    """NaN stored at a blocked value position stays there."""
+    blocked = everywhere_blocked(case)
+    value = np.where(blocked[..., None], np.nan, case.call.value)
+    [seen] = attend.outcomes(replace(case.call, value=value))
+    clean = seen.raised is None and seen.result.output is not None and np.isfinite(seen.result.output).all()
+    attend.measured["NaN at a blocked value"] = "stays there" if clean else "reaches the output"
+    return None

@@ -1,0 +1,133 @@
+"""Paths and purity: one implementation, one answer, and nothing touched on the way."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from headcheck.adapters.protocol import Memory
+
+from ..attend import Attend
+from ..cases import Case
+from ..observation import Failure
+from ..specification import MUST, requirement, situated, unmasked
+from .masks import arguments, several, subsets, together
+
+LAYOUTS: tuple[Memory, ...] = ("transposed", "expanded", "sliced")
+
+
+@requirement(
+    "PATH-AGREE",
+    MUST,
+    long=True,
+    needs={"paths", "parameters"},
+    share=0.6,
+    formula=r"f_{path}(Q, K, V; M) = f(Q, K, V; M)",
+    why="Most real deviations show only between paths of one implementation: weights returned or not, train "
+    "or eval, gradients on or off, one object or three, fused or plain, compiled or eager.",
+)
+def agree(attend: Attend, case: Case) -> Failure | None:
+    """Every path gives the same answer."""
+    calls = [case.call]
+    offered = arguments(several(case), attend) if case.mask != "none" else {}
+    calls += [together(several(case).call, chosen, offered) for chosen in subsets(offered, 2)]
+    for call in calls:
+        [first] = attend(call)
+        for variant in attend.variants(call):
+            if variant.eager and call.query.size > 200:
+                continue
+            [seen] = attend(replace(call, variant=variant.name))
+            words = f"the path {variant.name!r} differs from {attend.declaration.primary.name!r}"
+            failure = seen.output.departs_from(first.output, words)
+            if failure is None and first.result.weights is not None and seen.result.weights is not None:
+                failure = seen.weights.departs_from(first.weights, words)
+            if failure:
+                return failure
+    return None
+
+
+@requirement(
+    "PATH-REPRODUCE",
+    MUST,
+    needs={"weights", "parameters"},
+    depends_on=("SHAPE-WEIGHTS",),
+    formula=r"\mathrm{Concat}(A_1 V W_v^1, \dots, A_h V W_v^h) W_o + b_o = \mathrm{output}",
+    why="Weights computed beside the kernel that makes the output explain another model than the one that "
+    "runs: before dropout, without the mask, with another scale.",
+)
+def reproduce(attend: Attend, case: Case) -> Failure | None:
+    """The attention weights returned reproduce the output through W_v and W_o."""
+    [seen] = attend(case.call)
+    p, h = case.parameters, case.num_heads
+    v = seen.expected.exact.split_value
+    context = seen.weights.values @ v
+    combined = context.swapaxes(1, 2).reshape(case.batch, case.n_q, h * case.d_k)
+    output = combined @ p.W_o + (0.0 if p.b_o is None else p.b_o)
+    # The weights carry their own rounding, which the output's bound already contains once.
+    slack = np.abs(seen.expected.bounds.weights) @ np.abs(v)
+    slack = slack.swapaxes(1, 2).reshape(combined.shape) @ np.abs(p.W_o)
+    error = np.abs(seen.output.values - output)
+    lawful = seen.output.lawful() + slack
+    if np.all((error <= lawful) | np.isposinf(lawful)):
+        return None
+    message = "the attention weights returned do not reproduce the output"
+    return Failure(message, "output", seen.output.values, output, lawful, seen.call)
+
+
+@requirement(
+    "PURE-INPUT",
+    MUST,
+    formula=r"Q, K, V, M \text{ before} = Q, K, V, M \text{ after}",
+    why="q *= scale in place is right, fast, and scales the residual stream of the caller.",
+)
+def pure_input(attend: Attend, case: Case) -> Failure | None:
+    """The inputs are not written to."""
+    for variant in ["", *(variant.name for variant in attend.variants(case.call) if not variant.eager)]:
+        [seen] = attend(replace(case.call, variant=variant) if variant else case.call)
+        written = [name for name in seen.result.written_to if name != "mask"]
+        if written:
+            return Failure(f"the call wrote to the caller's {' and '.join(written)}", call=seen.call)
+    return None
+
+
+@requirement(
+    "PURE-STATE",
+    MUST,
+    needs={"parameters"},
+    share=0.3,
+    formula=r"f(x);\; f(y);\; f(x) = f(x)",
+    why="A cache that outlives its sequence, running statistics, a buffer reused before it is read: the "
+    "second batch is wrong, and no test makes a second call.",
+)
+def pure_state(attend: Attend, case: Case) -> Failure | None:
+    """The same call gives the same answer, whatever was called in between."""
+    call = case.call
+    other = unmasked(replace(case, seed=case.seed + 1, batch=case.batch + 1)).call
+    same_size = unmasked(replace(case, seed=case.seed + 2)).call
+    other, same_size = (replace(between, parameters=case.parameters) for between in (other, same_size))
+    first, _, _, again, thrice = attend.in_sequence(call, other, same_size, call, call)
+    for seen in (again, thrice):
+        failure = seen.output.departs_from(first.output, "the same call gives another answer the second time")
+        if failure:
+            return replace(failure, earlier=(call, other, same_size), call=call)
+    return None
+
+
+@requirement(
+    "STRIDE-INVARIANT",
+    MUST,
+    needs={"parameters"},
+    situation=situated(itself=False),
+    share=0.2,
+    formula=r"f(\text{view of } x) = f(x)",
+    why="A kernel that reads memory in the order it likes gives garbage for a permuted or sliced view "
+    "(pytorch's memory-efficient attention, torch-spyre).",
+)
+def strides(attend: Attend, case: Case) -> Failure | None:
+    """Transposed, expanded and sliced inputs give the contiguous answer."""
+    plain, *others = attend(case.call, *(replace(case.call, memory=layout) for layout in LAYOUTS))
+    for layout, seen in zip(LAYOUTS, others, strict=True):
+        failure = seen.output.departs_from(plain.output, f"{layout} inputs give another answer")
+        if failure:
+            return failure
+    return None
