@@ -1,0 +1,234 @@
+"""A JAX implementation driven as one pure function: jitted once, differentiated, in every dtype.
+
+Tracing and compiling for a new shape costs a thousand warm calls.  So whatever a call depends on is
+either an array, weights and mask included, or part of its `Path`, which is hashable and knows no object
+identity: two modules built alike share what was compiled.  JAX arrays cannot be written to and have no
+strides, so no argument is ever changed and ``Call.memory`` makes no difference.
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
+from importlib import import_module
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from headcheck.reference.parameters import Parameters
+
+from .on_jax_masks import handed_over, one_page_an_example
+from .on_jax_script import Source, script
+from .protocol import Adapter, Build, Call, Declaration, DType, Result, Variant
+
+Arrays = Mapping[str, Any]
+"""Arrays by name: of JAX, of NumPy, or the tracers that stand for them."""
+
+DTYPES: Mapping[str, np.dtype[Any]] = {
+    name: np.dtype(getattr(jnp, name)) for name in ("float64", "float32", "bfloat16", "float16")
+}
+BIASES = ("b_q", "b_k", "b_v", "b_o")
+
+
+@dataclass(frozen=True)
+class Path:
+    """All that a call depends on besides arrays: the key under which it is compiled."""
+
+    build: Build  # its seed taken out, because it decides arrays only
+    variant: Variant
+    causal: bool = False
+    training: bool = False
+    module: Any = field(default=None, compare=False)  # any module of this build stands for all
+
+
+@dataclass(frozen=True, eq=False)
+class Holder:
+    """A module of a functional framework: a configuration and its weights, kept side by side."""
+
+    build: Build
+    parameters: Parameters | None = None  # None: not initialised yet
+
+
+def precision_of(dtype: DType) -> AbstractContextManager[Any]:
+    """Return the context in which `dtype` exists; JAX knows no float64 unless told."""
+    home: Any = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")
+    context: AbstractContextManager[Any] = home.enable_x64(dtype == "float64")
+    return context
+
+
+def place(implementation: Callable[..., Any]) -> str:
+    """Return "path:line" of an implementation."""
+    return f"{inspect.getsourcefile(implementation)}:{inspect.getsourcelines(implementation)[1]}"
+
+
+def versions_of(*distributions: str) -> dict[str, str]:
+    """Return the installed versions of these distributions."""
+    return {name: version(name) for name in distributions}
+
+
+class JaxAdapter(Adapter):
+    """Drives an implementation that is a function of its weights and its inputs."""
+
+    def __init__(self) -> None:
+        self._jitted = jax.jit(self.compute, static_argnums=0)
+
+    @abstractmethod
+    def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
+        """Return output and attention weights, or None for weights that this path does not return.
+
+        ``parameters`` are the fields of `Parameters` that exist.  ``inputs`` holds "query", "key",
+        "value", and, where the call has them, "mask", "padding", and the "seed" of the dropout.
+        """
+
+    @cached_property
+    def variants(self) -> Mapping[str, Variant]:
+        """The paths declared, by name; the empty name is the first's."""
+        declaration = self.declare()
+        return {"": declaration.primary} | {variant.name: variant for variant in declaration.variants}
+
+    def path(self, module: Any, call: Call) -> Path:
+        """Return what this call depends on besides arrays."""
+        return Path(
+            replace(call.build, seed=0), self.variants[call.variant], call.causal, call.training, module
+        )
+
+    def runs_eagerly(self, path: Path) -> bool:
+        """Return whether this path is not compiled."""
+        return path.variant.eager
+
+    def inputs(self, call: Call) -> dict[str, Any]:
+        """Return the arguments of the call in its dtype."""
+        dtype = DTYPES[call.build.dtype]
+        given: dict[str, Any] = {
+            name: getattr(call, name).astype(dtype) for name in ("query", "key", "value")
+        }
+        if call.mask is not None:
+            given["mask"] = handed_over(call.mask, dtype)
+        if call.padding is not None:
+            given["padding"] = call.padding
+        if call.training:
+            given["seed"] = np.uint32(call.seed)
+        return given
+
+    def compute(
+        self, path: Path, parameters: Arrays, inputs: Arrays, cotangent: Any = None
+    ) -> tuple[Any, Any, dict[str, Any]]:
+        """Return output, attention weights, and the gradients where a cotangent is given."""
+        roles = ("query",) if path.variant.self_attention else ("query", "key", "value")
+        others = {name: array for name, array in inputs.items() if name not in ("query", "key", "value")}
+
+        def forward(parameters: Arrays, sequences: Arrays) -> tuple[Any, Any]:
+            query = sequences["query"]
+            everything = {"query": query, "key": query, "value": query, **sequences, **others}
+            if path.variant.name == "vmap":
+                return over_batch(partial(self.forward, path, parameters), everything)
+            return self.forward(path, parameters, everything)
+
+        sequences = {role: inputs[role] for role in roles}
+        if cotangent is None:
+            return (*forward(parameters, sequences), {})
+        output, pullback, weights = jax.vjp(forward, parameters, sequences, has_aux=True)
+        by_parameter, by_sequence = pullback(cotangent.astype(output.dtype))
+        if path.variant.self_attention:  # one array in three roles has no gradient for each of them
+            by_sequence = {}
+        return output, weights, {**by_parameter, **by_sequence}
+
+    def traced(self, module: Any, call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        """Return a function and the arguments on which it makes this call, for whoever walks its jaxpr.
+
+        A float64 call must be traced inside ``precision_of("float64")``.
+        """
+        return partial(self.compute, self.path(module, call)), self._arguments(module, call)
+
+    def call(self, module: Any, call: Call) -> Result:
+        """Call the implementation, jitted unless the variant is eager."""
+        path = self.path(module, call)
+        with precision_of(call.build.dtype):
+            arguments = self._arguments(module, call)
+            if self.runs_eagerly(path):
+                output, weights, gradients = self.compute(path, *jax.tree.map(jnp.asarray, arguments))
+            else:
+                output, weights, gradients = self._jitted(path, *arguments)
+            return Result(
+                output=as_float64(output),
+                weights=None if weights is None else as_float64(weights),
+                dtype=str(output.dtype),
+                gradients={name: as_float64(gradient) for name, gradient in gradients.items()},
+            )
+
+    @abstractmethod
+    def source(self, call: Call, variant: Variant) -> Source:
+        """Return what a script of this call needs besides its arrays."""
+
+    def script(self, call: Call, name: str = "result") -> list[str]:
+        """Return plain JAX that makes this call."""
+        variant = self.variants[call.variant]
+        if call.parameters is None:
+            call = replace(call, parameters=self.read(self.build(call.build)))
+        return script(call, variant, self.source(call, variant))
+
+    def _arguments(self, module: Any, call: Call) -> tuple[Any, ...]:
+        dtype = DTYPES[call.build.dtype]
+        parameters = {name: array.astype(dtype) for name, array in self.read(module).items()}
+        cotangent = None if call.cotangent is None else call.cotangent.astype(dtype)
+        return parameters, self.inputs(call), cotangent
+
+
+class FunctionalAdapter(JaxAdapter):
+    """Drives an implementation whose weights live outside it, so that a module is a `Holder`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._initialise = jax.jit(self.initialise, static_argnums=0)
+
+    @abstractmethod
+    def initialise(self, build: Build, seed: Any) -> dict[str, Any]:
+        """Return initial weights by their names in `Parameters`; ``seed`` may be a tracer."""
+
+    @abstractmethod
+    def declare(self) -> Declaration:
+        """Return what can be asked of this implementation."""
+
+    def build(self, build: Build) -> Holder:
+        """Return a module whose weights are initialised when they are first asked for."""
+        return Holder(build)
+
+    def write(self, module: Holder, parameters: Parameters) -> Holder:
+        """Return the module with these weights."""
+        return replace(module, parameters=parameters)
+
+    def read(self, module: Holder) -> Parameters:
+        """Return the weights, initial ones from the seed where none were written."""
+        if module.parameters is not None:
+            return module.parameters
+        build = module.build
+        with precision_of(build.dtype):
+            arrays = self._initialise(replace(build, seed=0), np.uint32(build.seed))
+            return Parameters(**{name: as_float64(array) for name, array in arrays.items()})
+
+
+def over_batch(forward: Callable[[Arrays], tuple[Any, Any]], inputs: Arrays) -> tuple[Any, Any]:
+    """Call `forward` on one example at a time, through jax.vmap."""
+    mapped = {name: name in ("query", "key", "value", "padding") for name in inputs}
+    mapped["mask"] = one_page_an_example(inputs.get("mask"), inputs["query"].shape[0])
+    examples = {name: array[:, None] if mapped[name] else array for name, array in inputs.items()}
+    axes = {name: 0 if mapped[name] else None for name in inputs}
+    output, weights = jax.vmap(forward, in_axes=(axes,))(examples)
+    return output[:, 0], None if weights is None else weights[:, 0]
+
+
+def as_float64(array: Any) -> np.ndarray:
+    """Return any JAX array as NumPy float64, which every dtype under test fits into."""
+    return np.asarray(array, dtype=np.float64)
+
+
+def parameter_names(build: Build) -> tuple[str, ...]:
+    """Return the names of the parameters that a module of this build has."""
+    names = (parameter.name for parameter in fields(Parameters))
+    return tuple(name for name in names if build.bias or name not in BIASES)
