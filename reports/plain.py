@@ -13,6 +13,8 @@ import re
 import unicodedata
 
 _COLOUR = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")  # a control sequence: ECMA-48, section 5.4
+_BLANKS = re.compile(r"[ \t\r\n]+")
+_READ = 4  # how many times the limit is looked at: a megabyte is not cleaned to show a line of it
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})  # controls, format (bidi, zero width), surrogates, breaks
 _NONCHARACTER = 0xFFFE  # the last two code points of every plane; XML 1.0 allows neither
 
@@ -46,16 +48,27 @@ def clean(text: str, limit: int = 2000) -> str:
     or invisible characters "⟨U+202E⟩"; line feeds and tabs stay.  A longer text ends in a note of how many
     characters were left out.  Cleaning what is clean changes nothing.
     """
-    shown = _COLOUR.sub("\x1b", text.replace("\r\n", "\n")).translate(_VISIBLE)
-    if len(shown) <= limit:
-        return shown
-    room = max(0, limit - len(_note(len(shown))))
-    return (shown[:room] + _note(len(shown) - room))[:limit]
+    head = text[: _READ * limit]
+    return _cut(_visible(head), len(text) - len(head), limit)
 
 
 def one_line(text: str, limit: int = 300) -> str:
-    """Return the text cleaned and on one line: every run of white space is one space."""
-    return clean(" ".join(clean(text, max(len(text) * 8, limit)).split()), limit)
+    """Return the text cleaned and on one line: every run of spaces, tabs and line feeds is one space."""
+    head = text[: _READ * limit]
+    return _cut(_visible(_BLANKS.sub(" ", head.strip())), len(text) - len(head), limit)
+
+
+def _visible(text: str) -> str:
+    return _COLOUR.sub("\x1b", text.replace("\r\n", "\n")).translate(_VISIBLE)
+
+
+def _cut(shown: str, unread: int, limit: int) -> str:
+    """Return what fits, with a note of how much does not, that which was not even read included."""
+    if not unread and len(shown) <= limit:
+        return shown
+    total = len(shown) + unread
+    kept = shown[: max(0, limit - len(_note(total)))]
+    return (kept + _note(total - len(kept)))[:limit]
 
 
 def _note(left_out: int) -> str:

@@ -1,0 +1,47 @@
+"""Where a subject is written, as tools that show a repository want it: a path from its root, and a line."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from .plain import one_line
+
+
+@dataclass(frozen=True)
+class Place:
+    """A line of a file.  `inside` says whether the file belongs to the repository."""
+
+    path: str
+    line: int
+    inside: bool
+
+
+def repository(start: Path | None = None) -> str:
+    """Return the root of the repository around a folder (the working directory): where its .git is."""
+    here = (start or Path.cwd()).absolute()
+    return str(next((folder for folder in (here, *here.parents) if (folder / ".git").exists()), here))
+
+
+def place(source: str, root: str, name: str = "unknown") -> Place:
+    """Return where "path:line" is, seen from the root of the repository.
+
+    What lies outside gets a path no repository has, because consumers insist on one: that within
+    site-packages for an installed library, otherwise the name of the file, or `name` where nothing is known.
+    """
+    path, _, line = source.rpartition(":") if re.search(r":\d+$", source) else (source, "", "1")
+    path = path.replace(os.sep, "/")
+    number = max(1, int(line[:9]))
+    if not path.strip():
+        return Place(one_line(name, 200) or "unknown", 1, inside=False)
+    relative = os.path.normpath(os.path.relpath(path, root) if os.path.isabs(path) else path).replace(
+        os.sep, "/"
+    )
+    if not relative.startswith("..") and "site-packages/" not in relative:
+        return Place(one_line(relative, 1000), number, inside=True)
+    installed = re.search(r"(?:site|dist)-packages/.*", path)
+    return Place(
+        one_line(installed[0] if installed else PurePosixPath(path).name, 1000), number, inside=False
+    )
