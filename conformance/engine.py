@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import process_time
 
@@ -16,7 +16,7 @@ from .observation import Broken, Failure, NotMet
 from .pool import Profile, pool, portion, shrunk
 from .proof import evidence, worst
 from .session import Crashed, Session, TimedOut
-from .specification import Requirement
+from .specification import Requirement, named
 from .verdicts import BROKEN, Level, Status, SubjectRecord, Verdict
 from .verify import verified
 
@@ -34,17 +34,28 @@ class Subject:
 class Judgement:
     """One subject under judgement: its pool of cases, its observations and its verdicts so far."""
 
-    def __init__(self, subject: Subject, profile: Profile, seed: int = 0, *, shrink: bool = True):
+    def __init__(
+        self,
+        subject: Subject,
+        profile: Profile,
+        seed: int = 0,
+        *,
+        shrink: bool = True,
+        replayed: Mapping[str, Sequence[Case]] | None = None,  # cases to try first, by requirement
+        only_replayed: bool = False,
+    ):
         self._subject = subject
         self._profile = profile
         self._seed = seed
         self._shrink = shrink
+        self._replayed = replayed or {}
+        self._only_replayed = only_replayed
         self._started = process_time()
         self._declaration: Declaration | None = None
         self._attend: Attend | None = None
         self._verified: dict[str, str] = {}
         self._error = ""
-        self._statuses: dict[str, Status] = {}
+        self._verdicts: dict[str, Verdict] = {}
         self._interned: dict[Case, Case] = {}
 
     def prepare(self) -> SubjectRecord:
@@ -94,10 +105,15 @@ class Judgement:
         )
 
     def judge(self, requirement: Requirement) -> Verdict:
-        """Judge one requirement; never raises but for KeyboardInterrupt."""
+        """Judge one requirement; never raises but for KeyboardInterrupt.
+
+        What it depends on is judged first, so that requirements may be asked for in any order, or one alone.
+        """
         start = process_time()
+        if requirement.id in self._verdicts:
+            return self._verdicts[requirement.id]
         verdict = self._judge(requirement)
-        self._statuses[requirement.id] = verdict.status
+        self._verdicts[requirement.id] = verdict
         if self._attend is not None:
             self._attend.forget(keep={case.call for case in self._cases})
         return replace(verdict, seconds=process_time() - start)
@@ -124,7 +140,8 @@ class Judgement:
             return self._verdict(
                 requirement, Status.NOT_APPLICABLE, f"not offered: {', '.join(sorted(missing))}"
             )
-        failed = [id for id in requirement.info.depends_on if self._statuses.get(id) in JUDGED_FAILED]
+        needed = [self.judge(named(id)) for id in requirement.info.depends_on]
+        failed = [verdict.requirement for verdict in needed if verdict.status in JUDGED_FAILED]
         if failed:
             return self._verdict(requirement, Status.BLOCKED, f"{', '.join(failed)} failed")
         return self._search(requirement, attend)
@@ -133,10 +150,21 @@ class Judgement:
         """Yield the cases of a requirement, each put into the situation that it is about."""
         assert self._declaration is not None
         seen = set()
+        for case in self._replayed.get(requirement.id, ()):
+            seen.add(case)
+            yield self._intern(case)
+        if seen and self._only_replayed:
+            return
         if requirement.once:
             cases: Iterable[Case] = self._cases[:1]
         else:
-            cases = portion(requirement.share, self._cases, self._profile, long=requirement.long)
+            cases = portion(
+                self._cases,
+                self._profile,
+                shapes=requirement.shapes,
+                share=requirement.share,
+                long=requirement.long,
+            )
         for case in cases:
             situated = requirement.situation(case).fitted(self._declaration)
             if situated not in seen:
@@ -257,21 +285,3 @@ def conventions_in_words(conventions: Conventions) -> dict[str, str]:
         "softmax": conventions.softmax_dtype or "in the input's dtype",
         "layout": conventions.layout,
     }
-
-
-def judge(
-    subject: Subject,
-    requirements: Sequence[Requirement],
-    profile: Profile,
-    seed: int = 0,
-    *,
-    shrink: bool = True,
-) -> Iterator[SubjectRecord | Verdict]:
-    """Yield the subject's record, a verdict a requirement, and the record again with what was measured."""
-    judgement = Judgement(subject, profile, seed, shrink=shrink)
-    record = judgement.prepare()
-    yield record
-    if not record.error:
-        for requirement in requirements:
-            yield judgement.judge(requirement)
-        yield judgement.record()

@@ -11,7 +11,7 @@ import numpy as np
 from headcheck.adapters.protocol import Call, Conventions
 from headcheck.reference.bound import Bounds, Noise, bounds, floors, spread
 from headcheck.reference.dtypes import FORMATS
-from headcheck.reference.oracle import Stages, attend, vjp
+from headcheck.reference.oracle import EXACT, Arithmetic, Stages, attend, vjp
 from headcheck.reference.parameters import Parameters
 
 
@@ -33,7 +33,7 @@ def allowed_keys(call: Call, conventions: Conventions) -> np.ndarray | None:
         masks.append(causal_mask(*shape[2:], conventions.causal_alignment))
     if not masks:
         return None
-    return np.logical_and.reduce([np.broadcast_to(mask, shape) for mask in masks])
+    return np.asarray(np.logical_and.reduce([np.broadcast_to(mask, shape) for mask in masks]))
 
 
 def aligned(mask: np.ndarray, shape: tuple[int, ...], accepted: tuple[str, ...]) -> np.ndarray:
@@ -78,9 +78,9 @@ class Expectation:
             return np.zeros(
                 (len(self.call.query), self.call.build.num_heads, self.call.query.shape[1], 1), bool
             )
-        return ~self.allowed.any(axis=-1, keepdims=True)
+        return np.asarray(~self.allowed.any(axis=-1, keepdims=True))
 
-    def _attend(self, **arithmetic: Noise) -> Stages:
+    def _attend(self, arithmetic: Arithmetic = EXACT) -> Stages:
         call = self.call
         return attend(
             self.parameters,
@@ -91,7 +91,7 @@ class Expectation:
             allowed=self.allowed,
             scale=call.build.scale,
             empty_row="uniform" if self.conventions.empty_row == "uniform" else "zeros",
-            **arithmetic,
+            arithmetic=arithmetic,
         )
 
     @cached_property
@@ -114,7 +114,7 @@ class Expectation:
 
         Infinite where the answer is not settled: in rows without a key before the convention is known.
         """
-        noisy = self._attend(arithmetic=self._noise())
+        noisy = self._attend(self._noise())
         lawful = bounds(
             self.exact, noisy, self.allowed, self.parameters.W_o, self.call.build.dtype, self._softmax_unit
         )
@@ -141,11 +141,11 @@ class Expectation:
     def gradient_bounds(self) -> Mapping[str, np.ndarray]:
         """The lawful distance from `gradients`."""
         noise = self._noise()
-        noisy = self._vjp(self._attend(arithmetic=noise), arithmetic=noise)
+        noisy = self._vjp(self._attend(noise), noise)
         tiny = 4.0 * FORMATS[self.call.build.dtype].smallest
         return {name: spread(exact, noisy[name]) + tiny for name, exact in self.gradients.items()}
 
-    def _vjp(self, stages: Stages, **arithmetic: Noise) -> Mapping[str, np.ndarray]:
+    def _vjp(self, stages: Stages, arithmetic: Arithmetic = EXACT) -> Mapping[str, np.ndarray]:
         call = self.call
         assert call.cotangent is not None
         return vjp(
@@ -158,7 +158,7 @@ class Expectation:
             call.cotangent,
             scale=call.build.scale,
             empty=self.empty_rows,
-            **arithmetic,
+            arithmetic=arithmetic,
         )
 
     @property

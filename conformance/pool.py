@@ -163,13 +163,20 @@ def _up_to(size: int) -> list[int]:
 LONG = 256
 
 
-def portion(share: float, everything: list[Case], profile: Profile, *, long: bool) -> Iterator[Case]:
+def portion(
+    everything: list[Case], profile: Profile, *, shapes: int | None, share: float, long: bool
+) -> Iterator[Case]:
     """Yield a requirement's part of the pool: one case a shape, then its share of the drawn ones.
+
+    A requirement that makes many calls a case is given the first `shapes` alone, and what is drawn of them.
 
     The sequences beyond a tile of 512 cost more than all others together: they are for the requirements
     that such a length is known to break.
     """
+    first = everything[: min(shapes or profile.shapes, profile.shapes)]
     drawn = everything[profile.shapes :]
-    for case in [*everything[: profile.shapes], *drawn[: round(share * len(drawn))]]:
+    known = {(case.batch, case.n_q, case.n_k, case.num_heads, case.d_k) for case in first}
+    drawn = [case for case in drawn if (case.batch, case.n_q, case.n_k, case.num_heads, case.d_k) in known]
+    for case in [*first, *drawn[: round(share * len(drawn))]]:
         if long or max(case.n_q, case.n_k) < LONG:
             yield case

@@ -21,7 +21,8 @@ def evidence(
 ) -> Evidence:
     """Return the proof of a failure on its shrunk case."""
     actual, expected, bound = failure.actual, failure.expected, failure.bound
-    index, error, ratio = (), None, None
+    index: tuple[int, ...] = ()
+    error, ratio = None, None
     if actual is not None and expected is not None and bound is not None and actual.size:
         index, error, ratio = worst(actual, expected, bound)
     return Evidence(
@@ -116,7 +117,11 @@ def _weights_shape(failure: Failure) -> tuple[int, ...]:
 def literal(array: np.ndarray) -> str:
     """Return nested lists with nine digits: more than enough to show a departure beyond the bound."""
     text = np.array2string(
-        array, separator=", ", threshold=array.size + 1, max_line_width=10**6, formatter={"float": _number}
+        array,
+        separator=", ",
+        threshold=array.size + 1,
+        max_line_width=10**6,
+        formatter={"float_kind": _number},
     )
     return text.replace("\n", "")
 

@@ -23,6 +23,7 @@ from headcheck.adapters.protocol import (
 from headcheck.reference.parameters import Parameters
 
 MESSAGE_LIMIT = 2000
+Phase = Literal["build", "write", "call"]
 
 
 class Server:
@@ -30,8 +31,7 @@ class Server:
 
     def __init__(self, adapter: Adapter, *, own_process: bool):
         self._adapter = adapter
-        # Where the judge lives in this process too, Ctrl-C is the user's and not the implementation's.
-        self._let_through: tuple[type[BaseException], ...] = () if own_process else (KeyboardInterrupt,)
+        self._own_process = own_process
 
     def declare(self) -> Declaration:
         """Return the adapter's declaration; SubjectError where the subject cannot be driven."""
@@ -42,7 +42,8 @@ class Server:
         outcomes: list[Outcome] = []
         module, built, holds = None, None, None
         for call in calls:
-            start, phase, result, raised = process_time(), "build", None, None
+            start, result, raised = process_time(), None, None
+            phase: Phase = "build"
             try:
                 if not (same_module and built == call.build):
                     module, built, holds = self._adapter.build(call.build), call.build, None
@@ -51,21 +52,27 @@ class Server:
                     module, holds = self._adapter.write(module, call.parameters), call.parameters
                 phase = "call"
                 result = self._adapter.call(module, call)
-            except (*self._let_through, SubjectError):
+            except SubjectError:
                 raise
             except BaseException as error:
-                raised = described(error, phase)  # type: ignore[arg-type]
+                raised = self._described(error, phase)
             outcomes.append(Outcome(result, raised, process_time() - start))
         return outcomes
+
+    def _described(self, error: BaseException, phase: Phase) -> Raised:
+        """Return an exception as a value."""
+        if isinstance(error, KeyboardInterrupt) and not self._own_process:
+            raise error  # the judge lives in this process too: Ctrl-C is the user's
+        return described(error, phase)
 
     def construct(self, build: Build) -> Raised | None:
         """Build a module and forget it; return what it raised."""
         try:
             self._adapter.build(build)
-        except (*self._let_through, SubjectError):
+        except SubjectError:
             raise
         except BaseException as error:
-            return described(error, "build")
+            return self._described(error, "build")
         return None
 
     def read(self, build: Build, parameters: Parameters | None = None) -> Parameters:
@@ -87,7 +94,7 @@ class Server:
         return self._adapter.script(call)
 
 
-def described(error: BaseException, phase: Literal["build", "write", "call"]) -> Raised:
+def described(error: BaseException, phase: Phase) -> Raised:
     """Return an exception as a value: type, message, and the innermost line outside of headcheck."""
     frames = traceback.extract_tb(error.__traceback__)
     where = next(

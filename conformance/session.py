@@ -7,13 +7,15 @@ import os
 import signal
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from headcheck.adapters.protocol import Adapter, Build, Call, Declaration, Outcome, Raised
 from headcheck.reference.parameters import Parameters
+
+Answer = TypeVar("Answer")
 
 
 class Crashed(Exception):
@@ -124,8 +126,24 @@ class Isolated(Session):
 
     def close(self) -> None:
         """End the worker."""
-        self._pool.stop()
+        self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()
+
+
+def in_a_process(function: Callable[[str], Answer], argument: str, *, timeout: float) -> Answer:
+    """Return function(argument), called in a process of its own, which may die."""
+    from pebble import ProcessExpired, ProcessPool
+
+    context = multiprocessing.get_context("spawn")
+    initargs = (os.getcwd(), list(sys.path))
+    with ProcessPool(max_workers=1, context=context, initializer=_start_worker, initargs=initargs) as pool:
+        future = pool.schedule(function, args=(argument,), timeout=timeout)
+        try:
+            return future.result()
+        except ProcessExpired as error:
+            raise Crashed(_death(error.exitcode)) from None
+        except (FutureTimeout, TimeoutError):
+            raise TimedOut(f"no answer within {timeout:g} s") from None
 
 
 def _start_worker(directory: str, path: list[str]) -> None:

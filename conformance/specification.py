@@ -60,6 +60,7 @@ class Requirement:
     situation: Situation
     once: bool  # judged on one case: it does not depend on what the cases vary
     share: float  # how much of a profile's cases it is given
+    shapes: int | None = None  # how many shapes of the alphabet it is given, where not all
     long: bool = False  # judged on sequences of hundreds as well
     deep: bool = False  # judged only in `deep`, or when it is named
 
@@ -88,6 +89,7 @@ def requirement(
     situation: Situation = lambda case: case,
     once: bool = False,
     share: float = 0.5,
+    shapes: int | None = None,
     long: bool = False,
     deep: bool = False,
     since: str = "1.0",
@@ -102,7 +104,7 @@ def requirement(
         )
         if id in _REGISTER or not statement:
             raise ValueError(f"{id} is registered twice or has no sentence")
-        _REGISTER[id] = Requirement(info, judge, situation, once, share, long, deep)
+        _REGISTER[id] = Requirement(info, judge, situation, once, share, shapes, long, deep)
         return judge
 
     return register
@@ -113,6 +115,12 @@ def specification() -> tuple[Requirement, ...]:
     for family in FAMILIES:
         import_module(f"headcheck.families.{family}")
     return tuple(sorted(_REGISTER.values(), key=lambda requirement: FAMILIES.index(requirement.info.family)))
+
+
+def named(id: str) -> Requirement:
+    """Return the requirement of this name; KeyError where there is none."""
+    specification()
+    return _REGISTER[id]
 
 
 def select(only: Iterable[str] = (), skip: Iterable[str] = ()) -> tuple[Requirement, ...]:

@@ -1,1 +1,77 @@
-"""The command line."""
+"""The command line.  `headcheck --help` imports no framework and no NumPy."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from .. import __version__
+from .usage import Misuse
+
+COMMANDS = {
+    "run": "run:command",
+    "list": "spec:subjects",
+    "spec": "spec:table",
+    "explain": "spec:explain",
+    "replay": "replay:command",
+    "report": "report:command",
+    "diff": "diff:command",
+    "baseline": "baseline:group",
+    "adapter": "adapter:group",
+    "cost": "cost:command",
+    "config": "config:command",
+    "selftest": "selftest:command",
+}
+
+
+class Commands(click.Group):
+    """Imports a command when it is asked for, and answers a misspelt one with the nearest known."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names, in the order in which they are met."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import one command."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"headcheck.cli.{module}"), name)
+        return command
+
+    def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
+        """Find the command named, or say which was probably meant."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise Misuse(f"no command {args[0]!r}{hint} Expected one of {', '.join(COMMANDS)}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="headcheck", message="%(prog)s %(version)s")
+def group() -> None:
+    """Judge a multi-head attention by its specification.
+
+    headcheck run mymodel.py:MyAttention
+    """
+
+
+def main() -> None:
+    """Run the command line and exit with its status."""
+    try:
+        status = group.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        click.echo("headcheck: interrupted", err=True)
+        sys.exit(2)
+    except click.UsageError as error:
+        click.echo(f"headcheck: {error.format_message()}", err=True)
+        sys.exit(4)
+    except click.ClickException as error:
+        click.echo(f"headcheck: {error.format_message()}", err=True)
+        sys.exit(error.exit_code)
+    sys.exit(status if isinstance(status, int) else 0)

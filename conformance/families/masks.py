@@ -184,17 +184,18 @@ def subsets(offered: dict[str, dict[str, object]], least: int) -> Iterator[tuple
         yield from combinations(offered, size)
 
 
-def several(case: Case) -> Case:
-    """Give a case enough queries and keys for three different masks."""
-    n = max(case.n_q, 4)
-    return replace(case, mask="none", causal=False, n_q=n, n_k=n if case.itself else max(case.n_k, 4))
+def roomy(case: Case) -> Case:
+    """Take every mask out of a case; NotMet where it is too small for three different ones."""
+    if min(case.n_q, case.n_k) < 3:
+        raise NotMet("fewer than three queries or keys")
+    return replace(case, mask="none", causal=False)
 
 
 @requirement(
     "MASK-EFFECT",
     MUST,
+    shapes=6,
     needs={"mask", "parameters"},
-    situation=several,
     share=0.2,
     formula=r"\mathrm{MultiHead}(\dots; M) \ne \mathrm{MultiHead}(\dots)",
     why="is_causal ignored when weights were asked for (pytorch issue 99282), a mask overwritten with None "
@@ -202,13 +203,13 @@ def several(case: Case) -> Case:
 )
 def effect(attend: Attend, case: Case) -> Failure | None:
     """Every mask argument has an effect, alone and together with every other one, on every path."""
-    offered = arguments(case, attend)
+    call, offered = roomy(case).call, arguments(case, attend)
     for chosen in subsets(offered, 1):
-        with_all = together(case.call, chosen, offered)
+        with_all = together(call, chosen, offered)
         for variant in ["", *(variant.name for variant in attend.variants(with_all))]:
             for name in chosen:
                 others = tuple(other for other in chosen if other != name)
-                without = together(case.call, others, offered)
+                without = together(call, others, offered)
                 one, two = attend.outcomes(
                     replace(with_all, variant=variant), replace(without, variant=variant)
                 )
@@ -292,7 +293,6 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
     "MASK-COMBINE",
     MUST,
     needs={"masks", "parameters"},
-    situation=several,
     share=0.3,
     formula=r"M = M_{mask} \land M_{padding} \land M_{causal}",
     why="`if mask is not None: mask &= tril` forgets the causal mask when there is no other, and "
@@ -300,9 +300,9 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
 )
 def combine(attend: Attend, case: Case) -> Failure | None:
     """Masks given together intersect."""
-    offered = arguments(case, attend)
+    call, offered = roomy(case).call, arguments(case, attend)
     for chosen in subsets(offered, 2):
-        [seen] = attend(together(case.call, chosen, offered))
+        [seen] = attend(together(call, chosen, offered))
         failure = seen.departs_from_oracle()
         if failure:
             return replace(failure, message=f"{' and '.join(chosen)} given together do not intersect")
@@ -351,6 +351,7 @@ def meant(seen: Observation, case: Case) -> str:
 @requirement(
     "MASK-DTYPE",
     MUST,
+    shapes=6,
     needs={"mask", "parameters"},
     situation=kinds("pairs", "heads"),
     share=0.3,
@@ -378,6 +379,7 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-EMPTY-ROW",
     MUST,
+    shapes=8,
     needs={"mask", "parameters"},
     situation=lambda case: masked("empty row")(replace(case, causal=False)),
     formula=r"M_{i \cdot} = 0 \Rightarrow A_{i \cdot} \in \{ 0, \tfrac{1}{n_k} \}",
@@ -452,6 +454,7 @@ def pure(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-POISON",
     INFO,
+    shapes=3,
     needs={"mask", "parameters", "cross"},
     situation=lambda case: masked("keys", itself=False)(case),
     share=0.1,

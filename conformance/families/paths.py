@@ -11,7 +11,7 @@ from ..attend import Attend
 from ..cases import Case
 from ..observation import Failure
 from ..specification import MUST, requirement, situated, unmasked
-from .masks import arguments, several, subsets, together
+from .masks import arguments, subsets, together
 
 LAYOUTS: tuple[Memory, ...] = ("transposed", "expanded", "sliced")
 
@@ -29,8 +29,9 @@ LAYOUTS: tuple[Memory, ...] = ("transposed", "expanded", "sliced")
 def agree(attend: Attend, case: Case) -> Failure | None:
     """Every path gives the same answer."""
     calls = [case.call]
-    offered = arguments(several(case), attend) if case.mask != "none" else {}
-    calls += [together(several(case).call, chosen, offered) for chosen in subsets(offered, 2)]
+    if case.mask != "none" and min(case.n_q, case.n_k) > 2:
+        offered = arguments(case, attend)
+        calls += [together(case.call, chosen, offered) for chosen in subsets(offered, 2)]
     for call in calls:
         [first] = attend(call)
         for variant in attend.variants(call):

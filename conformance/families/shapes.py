@@ -63,7 +63,7 @@ def pipeline(attend: Attend, case: Case) -> Failure | None:
         _ = seen.output.values
         b, n_q, n_k = situation.batch, situation.n_q, situation.n_k
         h, d_k, d = situation.num_heads, situation.d_k, situation.d_model
-        lawful = {
+        lawful: dict[str, set[tuple[int, ...]]] = {
             "projected": {(b, n_q, d), (b, n_k, d)},
             "split": {(b, h, n_q, d_k), (b, h, n_k, d_k)},
             "scores": {(b, h, n_q, n_k)},

@@ -91,7 +91,7 @@ def in_range(attend: Attend, case: Case) -> Failure | None:
 def shift(attend: Attend, case: Case) -> Failure | None:
     """Adding one vector to every key, so one constant to each row of scores, changes nothing."""
     call = case.call
-    step = quantise(np.random.default_rng(case.seed).integers(-3, 4, call.key.shape[-1]) * 1.0, case.dtype)
+    step = np.random.default_rng(case.seed).integers(-3, 4, call.key.shape[-1]).astype(np.float64)
     moved = quantise(call.key + step, case.dtype)
     still = quantise(moved - step, case.dtype)  # exactly representable, so that the shift is exact
     if not np.array_equal(moved - still, np.broadcast_to(step, moved.shape)):
@@ -104,6 +104,7 @@ def shift(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "SOFTMAX-STABLE",
     MUST,
+    shapes=4,
     needs={"parameters"},
     situation=lambda case: replace(unmasked(case), recipe="normal", itself=False),
     share=0.3,

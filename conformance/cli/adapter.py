@@ -1,0 +1,25 @@
+"""`headcheck adapter new`: a stub to start from."""
+
+from __future__ import annotations
+
+import click
+
+from .usage import Misuse, UsageCommand
+
+
+@click.group(name="adapter")
+def group() -> None:
+    """Write an adapter for an implementation that cannot be driven without one."""
+
+
+@group.command(name="new", cls=UsageCommand)
+@click.argument("subject")
+def new(subject: str) -> None:
+    """Print a stub of an adapter for SUBJECT, which runs as it is for a class of the tutorial's shape."""
+    from headcheck.adapters.protocol import SubjectError
+    from headcheck.adapters.stub import stub
+
+    try:
+        click.echo(stub(subject))
+    except SubjectError as error:
+        raise Misuse(str(error)) from None

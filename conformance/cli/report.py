@@ -1,0 +1,41 @@
+"""`headcheck report`: draw reports from a results file, with no framework and no subject at hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from .usage import Misuse, UsageCommand
+
+
+@click.command(name="report", cls=UsageCommand)
+@click.argument("results", type=click.Path(path_type=Path))
+@click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write the page.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="F", help="Write JUnit XML.")
+@click.option("--output", multiple=True, metavar="FORMAT=FILE", help="Write any other output.")
+@click.option("-q", "--quiet", is_flag=True, help="Print one line a subject.")
+def command(
+    results: Path, html: Path | None, junit: Path | None, output: tuple[str, ...], quiet: bool
+) -> None:
+    """Draw reports from RESULTS.json; without an output, print it."""
+    from headcheck.reports.outputs import OutputError, render, requested
+    from headcheck.reports.terminal import print_run
+    from rich.console import Console
+
+    from ..record import RecordError, read
+
+    wanted = [(form, path) for form, path in (("html", html), ("junit", junit)) if path]
+    try:
+        wanted += [requested(text) for text in output]
+        run = read(results)
+    except (OutputError, RecordError) as error:
+        raise Misuse(str(error)) from None
+    for form, path in wanted:
+        try:
+            path.write_text(render(form, run), encoding="utf-8")
+        except OSError as error:
+            raise Misuse(f"cannot write {path}: {error.strerror}") from None
+        click.echo(f"{form}: {path}")
+    if not wanted:
+        print_run(run, Console(highlight=False), quiet=quiet)

@@ -1,0 +1,230 @@
+"""`headcheck run`: judge subjects, print the verdict, write the reports."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .settings import settings
+from .usage import Misuse, UsageCommand
+
+if TYPE_CHECKING:
+    from ..campaign import Plan
+    from ..session import Session
+    from ..verdicts import Run
+
+DEFAULT_REPORT = "headcheck-report.html"
+PROFILES = ("smoke", "standard", "deep")
+
+
+class RunCommand(UsageCommand):
+    """Takes what the command line does not say from the environment, and then from the settings file."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        """Read the settings file before the arguments."""
+        known = [parameter.name for parameter in self.params if parameter.name]
+        return super().make_context(
+            *args,
+            default_map=settings(Path.cwd(), known),
+            auto_envvar_prefix="HEADCHECK",
+            **{key: value for key, value in kwargs.items() if key != "auto_envvar_prefix"},
+        )
+
+
+@click.command(name="run", cls=RunCommand)
+@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
+@click.option("--profile", type=click.Choice(PROFILES), default="standard", show_default=True,
+              help="How much to try.")  # fmt: skip
+@click.option(
+    "--only", multiple=True, metavar="GLOB", help="Judge only requirements that match, e.g. 'MASK-*'."
+)
+@click.option("--skip", multiple=True, metavar="GLOB", help="Leave out requirements that match.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything drawn.")
+@click.option("--case", "case_text", metavar="JSON", help="Judge on this case first, as a failure prints it.")
+@click.option("--strict", is_flag=True, help="A deviation from a SHOULD fails the run.")
+@click.option("--baseline", type=click.Path(path_type=Path), metavar="F", help="Known failures (TOML).")
+@click.option("--json", "json_", type=click.Path(path_type=Path), metavar="F", help="Write the results.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="F",
+              help=f"Where the report goes.  [default: {DEFAULT_REPORT}]")  # fmt: skip
+@click.option("--no-html", is_flag=True, help="Write no report.")
+@click.option("--junit", type=click.Path(path_type=Path), metavar="F", help="Write JUnit XML.")
+@click.option("--output", multiple=True, metavar="FORMAT=FILE",
+              help="json, html, junit, sarif, github, summary, gitlab, badge, badge-svg.")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, show_default=True,
+              help="Seconds one call may take.")  # fmt: skip
+@click.option("--isolate/--no-isolate", default=True, show_default=True,
+              help="Run each subject in a process of its own, which may die.")  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="Print one line a subject.")
+def command(**options: Any) -> int:
+    """Judge multi-head attentions by the specification.
+
+    A SUBJECT is package.module:Name, path/to/file.py:Name (a glob takes every class it matches:
+    file.py:My*), or a built-in name (`headcheck list`).  With none: the bundled NumPy reference and
+    every built-in whose framework is installed.
+
+    Exit status: 0 conformant, 1 not conformant, 2 interrupted, 3 an error of headcheck's own, 4 usage,
+    5 nothing judged.
+    """
+    outputs = _outputs(options)
+    sessions = Sessions(options["timeout"], isolate=options["isolate"])
+    names, unusable = sessions.expanded(options["subjects"])
+    sessions.prefetch(names)  # imports its framework while the modules that judge are loaded here
+    try:
+        plan = _plan(options, names, unusable)
+        run = _carry_out(plan, sessions, options)
+    finally:
+        sessions.close()
+    if options["baseline"]:
+        run = _with_baseline(run, options["baseline"])
+    return _report(run, outputs, options)
+
+
+def _outputs(options: dict[str, Any]) -> list[tuple[str, Path]]:
+    """Return what is to be written where; Misuse where that cannot be, said before anything is judged."""
+    from headcheck.reports.outputs import OutputError, requested
+
+    outputs = []
+    if not options["no_html"]:
+        outputs.append(("html", options["html"] or Path(DEFAULT_REPORT)))
+    outputs += [(form, options[key]) for form, key in (("json", "json_"), ("junit", "junit")) if options[key]]
+    try:
+        outputs += [requested(text) for text in options["output"]]
+    except OutputError as error:
+        raise Misuse(str(error)) from None
+    for _, path in outputs:
+        folder = path.parent
+        if not folder.is_dir():
+            raise Misuse(f"cannot write {path}: there is no folder {folder}")
+        if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+            raise Misuse(f"cannot write {path}: expected a file in a folder that can be written to")
+    return outputs
+
+
+class Sessions:
+    """Opens a session for each subject, the first of them before anything else is done."""
+
+    def __init__(self, timeout: float, *, isolate: bool):
+        self._timeout, self._isolate = timeout, isolate
+        self._ready: dict[str, Session] = {}
+
+    def expanded(self, references: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+        """Return the concrete subjects, and why a reference names none."""
+        from headcheck.adapters.protocol import SubjectError
+        from headcheck.adapters.subjects import expand, installed
+
+        from ..session import Crashed, TimedOut, in_a_process
+
+        names: list[str] = []
+        unusable: dict[str, str] = {}
+        for reference in references or installed():
+            try:
+                if "*" in reference or "?" in reference or "[" in reference:
+                    names += in_a_process(expand, reference, timeout=self._timeout)
+                else:
+                    names.append(reference)
+            except (SubjectError, Crashed, TimedOut) as error:
+                names.append(reference)
+                unusable[reference] = str(error)
+        return list(dict.fromkeys(names)), unusable
+
+    def prefetch(self, names: Sequence[str]) -> None:
+        """Start the first subject's process."""
+        if self._isolate and names:
+            self._ready[names[0]] = self._open(names[0])
+
+    def __call__(self, name: str) -> Session:
+        """Return a subject's session."""
+        return self._ready.pop(name, None) or self._open(name)
+
+    def _open(self, name: str) -> Session:
+        from ..session import InProcess, Isolated
+
+        if self._isolate:
+            return Isolated(name, timeout=self._timeout)
+        from headcheck.adapters.subjects import load
+
+        return InProcess(load(name))
+
+    def close(self) -> None:
+        """End what was started and never asked for."""
+        for session in self._ready.values():
+            session.close()
+
+
+def _plan(options: dict[str, Any], names: list[str], unusable: dict[str, str]) -> Plan:
+    from ..campaign import Plan
+    from ..cases import Case
+    from ..pool import PROFILES as KNOWN
+    from ..specification import select, specification
+
+    profile = KNOWN[options["profile"]]
+    for glob in (*options["only"], *options["skip"]):
+        if not select(only=[glob]):
+            raise Misuse(f"no requirement matches {glob!r}{_nearest(glob, [r.id for r in specification()])}")
+    requirements = tuple(
+        requirement
+        for requirement in select(options["only"], options["skip"])
+        if profile.deep or options["only"] or not requirement.deep
+    )
+    replayed = {}
+    if options["case_text"]:
+        try:
+            case = Case.from_record(json.loads(options["case_text"]))
+        except (ValueError, TypeError, AttributeError) as error:
+            raise Misuse(f"--case is not a case: {error}; expected JSON as a failure prints it") from None
+        replayed = {(name, requirement.id): (case,) for name in names for requirement in requirements}
+    return Plan(
+        tuple(names), requirements, profile, options["seed"], options["strict"],
+        unusable=unusable, replayed=replayed,
+    )  # fmt: skip
+
+
+def _nearest(glob: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(glob.upper(), known, n=3)
+    return f"; did you mean {', '.join(near)}?" if near else "; `headcheck spec` lists them"
+
+
+def _carry_out(plan: Plan, sessions: Sessions, options: dict[str, Any]) -> Run:
+    from ..campaign import carry_out
+    from .progress import progress
+
+    with progress(len(plan.subjects) * len(plan.requirements), quiet=options["quiet"]) as on_event:
+        return carry_out(plan, sessions, on_event)
+
+
+def _with_baseline(run: Run, path: Path) -> Run:
+    from datetime import UTC, datetime
+
+    from .. import baseline
+
+    try:
+        return baseline.apply(run, baseline.read(path), datetime.now(UTC).date())
+    except baseline.BaselineError as error:
+        raise Misuse(str(error)) from None
+
+
+def _report(run: Run, outputs: list[tuple[str, Path]], options: dict[str, Any]) -> int:
+    from headcheck.reports.outputs import render
+    from headcheck.reports.terminal import print_run
+    from rich.console import Console
+
+    from ..campaign import exit_status
+
+    console = Console(highlight=False)
+    print_run(run, console, quiet=options["quiet"])
+    for form, path in outputs:
+        try:
+            path.write_text(render(form, run), encoding="utf-8")
+        except OSError as error:
+            click.echo(f"headcheck: cannot write {path}: {error.strerror}", err=True)
+            return 3
+        if form == "html" and not options["quiet"]:
+            click.echo(f"Report: {path}")
+    return exit_status(run)

@@ -1,0 +1,189 @@
+"""Judging a cost by counting: sample a grid of sizes, find the polynomial exactly, read its terms.
+
+Two counts are kept apart.  *Products* (matrix products, however they are done) must be 4 n^2 d + 8 n d^2 to
+the last operation.  *Elementwise* work is lawful as long as it does not outgrow them: a softmax, biases, the
+rescaling of an online softmax.  An implementation that multiplies and adds by hand shows no products; then
+both counts together have to make up the law.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Literal
+
+from headcheck.adapters.counting import Count
+from headcheck.reference.cost_model import operations
+from headcheck.reference.cost_terms import Term, depends_on_heads, grows_too_fast, law, terms
+from headcheck.reference.polynomial import Axis, Polynomial, grid, interpolate
+
+Sizes = tuple[int, int, int, int]  # n_q, n_k, d, h
+Judged = Literal["holds", "broken", "inconclusive"]
+Counter = Callable[[int, int, int, int], Count]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Sizes at which to count: a grid, and one point beside it that has to lie on the fitted law."""
+
+    axes: tuple[Axis, ...]
+    held_out: tuple[int, ...]
+    sizes: Callable[..., Sizes]  # of a point
+
+    def points(self) -> list[tuple[int, ...]]:
+        """Return the points of the grid and the one held out."""
+        return [*grid(self.axes), self.held_out]
+
+
+def _self(n: int, d: int, h: int) -> Sizes:
+    return n, n, d, h
+
+
+# h is even throughout: some fast paths are not taken for an odd number of heads.
+_HEADS = Axis("h", (2, 4, 6), lowest=-1)
+SELF = Plan((Axis("n", (2, 3, 5, 7)), Axis("d", (12, 24, 36, 48)), _HEADS), (9, 60, 10), _self)
+# For code that works in tiles: multiples of the usual ones, so that padding adds nothing.
+TILED = Plan((Axis("n", (128, 256, 384, 512)), Axis("d", (96, 192, 288, 384)), _HEADS), (640, 480, 10), _self)
+CROSS = Plan(
+    (Axis("n_q", (2, 3, 5)), Axis("n_k", (4, 7, 9)), Axis("d", (12, 24, 36))),
+    (6, 8, 48),
+    lambda n_q, n_k, d: (n_q, n_k, d, 2),
+)
+BACKWARD = Plan((Axis("n", (2, 3, 5)), Axis("d", (12, 24, 36))), (7, 48), lambda n, d: (n, n, d, 2))
+
+
+@dataclass(frozen=True)
+class CostFinding:
+    """What was counted, the law that it follows, and whether that is the law of multi-head attention."""
+
+    verdict: Judged
+    words: str = ""  # the terms that should not be there, or why nothing could be decided
+    polynomial: Polynomial | None = None  # what is judged
+    elementwise: Polynomial | None = None
+    cross: Polynomial | None = None
+    terms: tuple[Term, ...] = ()
+    heads: str = ""  # the terms among them in which the number of heads should not be
+
+    def __str__(self) -> str:
+        if self.verdict != "broken":
+            return self.words or str(self.polynomial)
+        return f"costs {self.polynomial}, not {law(self.polynomial.variables) if self.polynomial else ''}: {self.words}"
+
+
+def judge_cost(
+    count: Counter, *, cross: bool = True, right: Callable[[], bool | None] = lambda: None
+) -> CostFinding:
+    """Judge a cost from counts at 49 sizes, and where keys may differ from queries at 28 more.
+
+    ``count(n_q, n_k, d, h)`` gives the operations of one example; ``right()`` says whether the output is
+    the oracle's, None where that is not known, and is asked only where the count is too low to be believed.
+    """
+    finding = _judge(count, SELF, right)
+    if finding.verdict != "holds" and _may_be_tiled(finding):
+        tiled = _judge(count, TILED, right)
+        finding = tiled if tiled.verdict != "inconclusive" else finding
+    if finding.verdict != "holds" or not cross:
+        return finding
+    crossed = _judge(count, CROSS, right)
+    if crossed.verdict == "holds":
+        return replace(finding, cross=crossed.polynomial)
+    return replace(crossed, cross=crossed.polynomial, words=f"with other keys than queries: {crossed.words}")
+
+
+def backward_law(count: Counter) -> Polynomial | None:
+    """Return the products of the gradients as a polynomial in n and d, None where they follow none."""
+    counts = {point: count(*BACKWARD.sizes(*point)) for point in BACKWARD.points()}
+    products = {point: Count(counted.backward).products for point, counted in counts.items()}
+    fitted = interpolate(BACKWARD.axes, products)
+    exact = fitted(*BACKWARD.held_out) == products[BACKWARD.held_out]
+    return fitted if exact and fitted.coefficients else None
+
+
+def _judge(count: Counter, plan: Plan, right: Callable[[], bool | None]) -> CostFinding:
+    counts: dict[tuple[int, ...], Count] = {}
+    for point in plan.points():
+        counts[point] = count(*plan.sizes(*point))
+        if counts[point].unknown:
+            return CostFinding("inconclusive", f"cannot be counted: {'; '.join(counts[point].unknown)}")
+    floors = {point: _floor(*plan.sizes(*point)) for point in counts}
+    products = {point: counted.products for point, counted in counts.items()}
+    elementwise = {point: counted.elementwise for point, counted in counts.items()}
+    by_hand = any(products[point] < operations(*plan.sizes(*point)[:3]) for point in counts)
+    judged = {point: products[point] + (elementwise[point] if by_hand else 0) for point in counts}
+    low = next((point for point in counts if judged[point] < floors[point]), None)
+    if low is not None and right() is not False:
+        return CostFinding("inconclusive", _blind(plan.sizes(*low), judged[low]))
+    fitted = _fit(plan, judged)
+    if fitted is None:
+        return CostFinding("inconclusive", _lawless(plan, judged))
+    beside = None if by_hand else _fit(plan, elementwise)
+    finding = _read(fitted, beside, by_hand=by_hand)
+    bounds = next((counted.at_most for counted in counts.values() if counted.at_most), ())
+    if finding.verdict == "broken" and bounds:
+        words = f"only an upper bound is known, {fitted} ({'; '.join(bounds)})"
+        return replace(finding, verdict="inconclusive", words=words)
+    return finding
+
+
+def _floor(n_q: int, n_k: int, d: int, h: int) -> int:
+    """Return the least that attention can cost: a sum of k products is k - 1 additions where it starts with one."""
+    return operations(n_q, n_k, d) - n_q * n_k * h - 3 * n_q * d - 2 * n_k * d
+
+
+def _fit(plan: Plan, values: Mapping[tuple[int, ...], int]) -> Polynomial | None:
+    fitted = interpolate(plan.axes, values)
+    return fitted if fitted(*plan.held_out) == values[plan.held_out] else None
+
+
+def _read(fitted: Polynomial, beside: Polynomial | None, *, by_hand: bool) -> CostFinding:
+    """Read the terms of a fitted law; ``beside`` is elementwise work that is not part of it."""
+    read = terms(fitted)
+    wrong = [term for term in read if term.wrong]
+    heads = [term for term in wrong if depends_on_heads(fitted.variables, term.exponents)]
+    if beside is not None:
+        extra = [
+            Term(t.monomial, t.exponents, t.coefficient, "forbidden", Fraction(0), f"elementwise: {t.words}")
+            for t in terms(beside)
+            if t.coefficient and grows_too_fast(beside.variables, t.exponents)
+        ]
+        wrong += extra
+    if not wrong:
+        return CostFinding("holds", "", fitted, beside, terms=read)
+    if by_hand and all(term.role == "required" and term.coefficient > term.expected for term in wrong):
+        words = f"{fitted}, counted element by element: products cannot be told from work beside them"
+        return CostFinding("inconclusive", words, fitted, terms=read)
+    return CostFinding("broken", _words(wrong), fitted, beside, None, read, _words(heads))
+
+
+def _words(wrong: Sequence[Term]) -> str:
+    """Return what is wrong, the surplus first; what it stands in place of is left unsaid."""
+    surplus = [term for term in wrong if term.role == "forbidden"]
+    orders = {term.exponents[:2] for term in surplus}
+    rest = [term for term in wrong if term.role == "required" and term.exponents[:2] not in orders]
+    return "; ".join(str(term) for term in (*surplus, *rest))
+
+
+def _may_be_tiled(finding: CostFinding) -> bool:
+    """Whether padding to tiles would explain a finding: no polynomial, or no growth at lengths below one."""
+    if finding.verdict == "inconclusive":
+        return finding.polynomial is None and finding.words.startswith(_NO_LAW)
+    return finding.polynomial is not None and finding.polynomial[(2, 1, 0)] == 0 and not finding.heads
+
+
+_NO_LAW = "the count follows no polynomial"
+
+
+def _lawless(plan: Plan, values: Mapping[tuple[int, ...], int]) -> str:
+    at = ", ".join(f"{axis.name}={n}" for axis, n in zip(plan.axes, plan.held_out, strict=True))
+    expected = interpolate(plan.axes, values)(*plan.held_out)
+    return f"{_NO_LAW}: at {at} there are {values[plan.held_out]} operations where the others foretell {expected}"
+
+
+def _blind(sizes: Sizes, counted: int) -> str:
+    n_q, n_k, d, h = sizes
+    at = f"n={n_q}" if n_q == n_k else f"n_q={n_q}, n_k={n_k}"
+    return (
+        f"the counter is blind: it saw {counted} operations at {at}, d={d}, h={h}, "
+        f"where attention takes {operations(n_q, n_k, d)}"
+    )
