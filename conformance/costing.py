@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from typing import Literal
 
 from headcheck.adapters.counting import Count
@@ -19,7 +18,9 @@ from headcheck.reference.cost_terms import Term, depends_on_heads, grows_too_fas
 from headcheck.reference.polynomial import Axis, Polynomial, grid, interpolate
 
 Sizes = tuple[int, int, int, int]  # n_q, n_k, d, h
+Point = tuple[int, ...]  # in the order of a plan's axes
 Judged = Literal["holds", "broken", "inconclusive"]
+Reason = Literal["", "uncounted", "blind", "lawless", "by hand", "bounded"]
 Counter = Callable[[int, int, int, int], Count]
 
 
@@ -28,10 +29,10 @@ class Plan:
     """Sizes at which to count: a grid, and one point beside it that has to lie on the fitted law."""
 
     axes: tuple[Axis, ...]
-    held_out: tuple[int, ...]
+    held_out: Point
     sizes: Callable[..., Sizes]  # of a point
 
-    def points(self) -> list[tuple[int, ...]]:
+    def points(self) -> list[Point]:
         """Return the points of the grid and the one held out."""
         return [*grid(self.axes), self.held_out]
 
@@ -59,16 +60,19 @@ class CostFinding:
 
     verdict: Judged
     words: str = ""  # the terms that should not be there, or why nothing could be decided
+    reason: Reason = ""  # of an inconclusive one
     polynomial: Polynomial | None = None  # what is judged
     elementwise: Polynomial | None = None
     cross: Polynomial | None = None
     terms: tuple[Term, ...] = ()
-    heads: str = ""  # the terms among them in which the number of heads should not be
+    heads: str = ""  # those of the wrong terms that come of what the heads do
 
-    def __str__(self) -> str:
-        if self.verdict != "broken":
-            return self.words or str(self.polynomial)
-        return f"costs {self.polynomial}, not {law(self.polynomial.variables) if self.polynomial else ''}: {self.words}"
+    @property
+    def message(self) -> str:
+        """The finding in one sentence."""
+        if self.verdict != "broken" or self.polynomial is None:
+            return self.words
+        return f"costs {self.polynomial}, not {law(self.polynomial.variables)}: {self.words}"
 
 
 def judge_cost(
@@ -80,7 +84,7 @@ def judge_cost(
     the oracle's, None where that is not known, and is asked only where the count is too low to be believed.
     """
     finding = _judge(count, SELF, right)
-    if finding.verdict != "holds" and _may_be_tiled(finding):
+    if _may_be_tiled(finding):
         tiled = _judge(count, TILED, right)
         finding = tiled if tiled.verdict != "inconclusive" else finding
     if finding.verdict != "holds" or not cross:
@@ -88,96 +92,99 @@ def judge_cost(
     crossed = _judge(count, CROSS, right)
     if crossed.verdict == "holds":
         return replace(finding, cross=crossed.polynomial)
-    return replace(crossed, cross=crossed.polynomial, words=f"with other keys than queries: {crossed.words}")
+    return replace(crossed, words=f"with other keys than queries, {crossed.words}")
 
 
 def backward_law(count: Counter) -> Polynomial | None:
-    """Return the products of the gradients as a polynomial in n and d, None where they follow none."""
+    """Return the products of the gradients as a polynomial in n and d; None where they follow none."""
     counts = {point: count(*BACKWARD.sizes(*point)) for point in BACKWARD.points()}
-    products = {point: Count(counted.backward).products for point, counted in counts.items()}
-    fitted = interpolate(BACKWARD.axes, products)
-    exact = fitted(*BACKWARD.held_out) == products[BACKWARD.held_out]
-    return fitted if exact and fitted.coefficients else None
+    return _fit(BACKWARD, {point: Count(counted.backward).products for point, counted in counts.items()})
 
 
 def _judge(count: Counter, plan: Plan, right: Callable[[], bool | None]) -> CostFinding:
-    counts: dict[tuple[int, ...], Count] = {}
+    counts: dict[Point, Count] = {}
     for point in plan.points():
-        counts[point] = count(*plan.sizes(*point))
-        if counts[point].unknown:
-            return CostFinding("inconclusive", f"cannot be counted: {'; '.join(counts[point].unknown)}")
-    floors = {point: _floor(*plan.sizes(*point)) for point in counts}
+        counts[point] = counted = count(*plan.sizes(*point))
+        if counted.unknown:
+            return CostFinding(
+                "inconclusive", f"not all can be counted: {'; '.join(counted.unknown)}", "uncounted"
+            )
     products = {point: counted.products for point, counted in counts.items()}
     elementwise = {point: counted.elementwise for point, counted in counts.items()}
     by_hand = any(products[point] < operations(*plan.sizes(*point)[:3]) for point in counts)
-    judged = {point: products[point] + (elementwise[point] if by_hand else 0) for point in counts}
-    low = next((point for point in counts if judged[point] < floors[point]), None)
+    judged = {point: products[point] + elementwise[point] for point in counts} if by_hand else products
+    low = next((point for point in counts if judged[point] < _floor(*plan.sizes(*point))), None)
     if low is not None and right() is not False:
-        return CostFinding("inconclusive", _blind(plan.sizes(*low), judged[low]))
+        return CostFinding("inconclusive", _blind(plan.sizes(*low), judged[low]), "blind")
     fitted = _fit(plan, judged)
     if fitted is None:
-        return CostFinding("inconclusive", _lawless(plan, judged))
-    beside = None if by_hand else _fit(plan, elementwise)
-    finding = _read(fitted, beside, by_hand=by_hand)
-    bounds = next((counted.at_most for counted in counts.values() if counted.at_most), ())
-    if finding.verdict == "broken" and bounds:
-        words = f"only an upper bound is known, {fitted} ({'; '.join(bounds)})"
-        return replace(finding, verdict="inconclusive", words=words)
+        return CostFinding("inconclusive", _lawless(plan, judged), "lawless")
+    finding = _read(fitted) if by_hand else _read(fitted, beside=_fit(plan, elementwise))
+    if finding.verdict != "broken":
+        return finding
+    if by_hand and all(
+        term.role != "forbidden" and term.coefficient >= term.expected for term in finding.terms
+    ):
+        words = f"{fitted}, counted one by one: products cannot be told from elementwise work of their order"
+        return replace(finding, verdict="inconclusive", reason="by hand", words=words)
+    at_most = next((counted.at_most for counted in counts.values() if counted.at_most), ())
+    if at_most:
+        words = f"at most {fitted}: {'; '.join(at_most)}"
+        return replace(finding, verdict="inconclusive", reason="bounded", words=words)
     return finding
 
 
 def _floor(n_q: int, n_k: int, d: int, h: int) -> int:
-    """Return the least that attention can cost: a sum of k products is k - 1 additions where it starts with one."""
+    """Return the least that attention takes where a sum of k products is k - 1 additions."""
     return operations(n_q, n_k, d) - n_q * n_k * h - 3 * n_q * d - 2 * n_k * d
 
 
-def _fit(plan: Plan, values: Mapping[tuple[int, ...], int]) -> Polynomial | None:
+def _fit(plan: Plan, values: Mapping[Point, int]) -> Polynomial | None:
     fitted = interpolate(plan.axes, values)
     return fitted if fitted(*plan.held_out) == values[plan.held_out] else None
 
 
-def _read(fitted: Polynomial, beside: Polynomial | None, *, by_hand: bool) -> CostFinding:
-    """Read the terms of a fitted law; ``beside`` is elementwise work that is not part of it."""
+def _read(fitted: Polynomial, beside: Polynomial | None = None) -> CostFinding:
+    """Read the terms of a fitted law; ``beside`` is the elementwise work that is not part of it."""
     read = terms(fitted)
     wrong = [term for term in read if term.wrong]
     heads = [term for term in wrong if depends_on_heads(fitted.variables, term.exponents)]
-    if beside is not None:
-        extra = [
-            Term(t.monomial, t.exponents, t.coefficient, "forbidden", Fraction(0), f"elementwise: {t.words}")
-            for t in terms(beside)
-            if t.coefficient and grows_too_fast(beside.variables, t.exponents)
-        ]
-        wrong += extra
+    wrong += _outgrowing(beside) if beside else []
     if not wrong:
-        return CostFinding("holds", "", fitted, beside, terms=read)
-    if by_hand and all(term.role == "required" and term.coefficient > term.expected for term in wrong):
-        words = f"{fitted}, counted element by element: products cannot be told from work beside them"
-        return CostFinding("inconclusive", words, fitted, terms=read)
-    return CostFinding("broken", _words(wrong), fitted, beside, None, read, _words(heads))
+        return CostFinding("holds", polynomial=fitted, elementwise=beside, terms=read)
+    return CostFinding("broken", _words(wrong), "", fitted, beside, None, read, _words(heads))
+
+
+def _outgrowing(elementwise: Polynomial) -> list[Term]:
+    return [
+        replace(term, role="forbidden", words=term.words or "elementwise work of an order of its own")
+        for term in terms(elementwise)
+        if term.coefficient and grows_too_fast(elementwise.variables, term.exponents)
+    ]
 
 
 def _words(wrong: Sequence[Term]) -> str:
-    """Return what is wrong, the surplus first; what it stands in place of is left unsaid."""
+    """Return what is wrong, the surplus first; a missing term in whose place it stands is left unsaid."""
     surplus = [term for term in wrong if term.role == "forbidden"]
-    orders = {term.exponents[:2] for term in surplus}
-    rest = [term for term in wrong if term.role == "required" and term.exponents[:2] not in orders]
-    return "; ".join(str(term) for term in (*surplus, *rest))
+    replaced = {term.exponents[:2] for term in surplus}
+    rest = [term for term in wrong if term.role == "required" and term.exponents[:2] not in replaced]
+    return "; ".join(map(str, (*surplus, *rest)))
 
 
 def _may_be_tiled(finding: CostFinding) -> bool:
-    """Whether padding to tiles would explain a finding: no polynomial, or no growth at lengths below one."""
-    if finding.verdict == "inconclusive":
-        return finding.polynomial is None and finding.words.startswith(_NO_LAW)
-    return finding.polynomial is not None and finding.polynomial[(2, 1, 0)] == 0 and not finding.heads
+    """Whether padding to tiles would explain a finding: no polynomial, or no growth within the first tile."""
+    if finding.verdict == "broken" and finding.polynomial is not None:
+        return finding.polynomial[(2, 1, 0)] == 0 and not finding.heads
+    return finding.reason == "lawless"
 
 
-_NO_LAW = "the count follows no polynomial"
-
-
-def _lawless(plan: Plan, values: Mapping[tuple[int, ...], int]) -> str:
+def _lawless(plan: Plan, values: Mapping[Point, int]) -> str:
     at = ", ".join(f"{axis.name}={n}" for axis, n in zip(plan.axes, plan.held_out, strict=True))
     expected = interpolate(plan.axes, values)(*plan.held_out)
-    return f"{_NO_LAW}: at {at} there are {values[plan.held_out]} operations where the others foretell {expected}"
+    return (
+        f"the count follows no polynomial: {values[plan.held_out]} operations at {at}, "
+        f"where the other sizes foretell {expected}"
+    )
 
 
 def _blind(sizes: Sizes, counted: int) -> str:

@@ -7,7 +7,7 @@ is work that multi-head attention does not need, and which term it is says what 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -24,6 +24,7 @@ class Term:
     """One monomial of a counted cost: its coefficient, its role, and what a wrong one means."""
 
     monomial: str
+    exponents: Exponents
     coefficient: Fraction
     role: Role
     expected: Fraction
@@ -35,9 +36,8 @@ class Term:
         return self.role != "allowed" and self.coefficient != self.expected
 
     def __str__(self) -> str:
-        shown = "1" if self.coefficient == 1 and self.monomial == "1" else self.monomial
-        factor = "" if self.coefficient == 1 else f"{self.coefficient} "
-        return f"{factor}{shown}: {self.words}" if self.words else f"{factor}{shown}"
+        shown = f"{self.coefficient} {self.monomial}"
+        return f"{shown}: {self.words}" if self.words else shown
 
 
 def law(variables: tuple[str, ...]) -> Polynomial:
@@ -76,11 +76,11 @@ def _term(counted: Polynomial, required: Polynomial, exponents: Exponents) -> Te
         role = "required"
     elif _is_lower(*orders):
         role = "allowed"
-    term = Term(monomial(variables, exponents), coefficient, role, required[exponents])
+    term = Term(monomial(variables, exponents), exponents, coefficient, role, required[exponents])
     if not term.wrong:
         return term
     words = _missing(orders, term) if role == "required" else _surplus(variables, exponents, orders)
-    return Term(term.monomial, coefficient, role, term.expected, words)
+    return replace(term, words=words)
 
 
 def _orders(variables: tuple[str, ...], exponents: Exponents) -> tuple[int, int, int]:

@@ -1,0 +1,167 @@
+"""Counting the operations of JAX code: a walk over its jaxpr, without running it.
+
+XLA's own cost analysis counts the body of a loop once; the jaxpr knows how often a scan turns.  A `while`
+with a bound that only the data knows is said to be unknown, and of a conditional the dearest branch is
+counted and said to be an upper bound where the branches differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from .counting import Count, Tally
+
+# Equations that stand for the jaxpr they carry.
+_CARRYING = {
+    *(
+        "pjit",
+        "jit",
+        "closed_call",
+        "core_call",
+        "core_closed_call",
+        "xla_call",
+        "checkpoint",
+        "remat",
+        "remat2",
+    ),
+    *("custom_jvp_call", "custom_vjp_call", "custom_vjp_call_jaxpr", "custom_vmap_call", "composite"),
+}
+_CARRIED_AS = ("jaxpr", "call_jaxpr", "fun_jaxpr", "call")
+
+_ELEMENTWISE = {
+    *("add", "add_any", "sub", "mul", "div", "rem", "pow", "integer_pow", "square", "sqrt", "rsqrt", "cbrt"),
+    *(
+        "exp",
+        "exp2",
+        "expm1",
+        "log",
+        "log1p",
+        "logistic",
+        "tanh",
+        "sin",
+        "cos",
+        "tan",
+        "sinh",
+        "cosh",
+        "asin",
+    ),
+    *("acos", "atan", "atan2", "asinh", "acosh", "atanh", "erf", "erfc", "erf_inv", "lgamma", "digamma"),
+}
+_REDUCING = {"reduce_sum", "reduce_prod", "cumsum", "cumprod", "cumlogsumexp", "reduce_precision"}
+_FREE = {
+    *("abs", "neg", "sign", "floor", "ceil", "round", "max", "min", "clamp", "is_finite", "nextafter"),
+    *("eq", "ne", "lt", "le", "gt", "ge", "eq_to", "lt_to", "le_to", "select_n", "and", "or", "not", "xor"),
+    *("shift_left", "shift_right_logical", "shift_right_arithmetic", "population_count", "clz"),
+    *("broadcast_in_dim", "reshape", "transpose", "squeeze", "expand_dims", "rev", "slice", "split", "pad"),
+    *(
+        "dynamic_slice",
+        "dynamic_update_slice",
+        "concatenate",
+        "gather",
+        "scatter",
+        "iota",
+        "tile",
+        "empty",
+        "empty2",
+    ),
+    *("convert_element_type", "bitcast_convert_type", "copy", "copy_p", "device_put", "stop_gradient"),
+    *(
+        "reduce_max",
+        "reduce_min",
+        "reduce_and",
+        "reduce_or",
+        "reduce_xor",
+        "argmax",
+        "argmin",
+        "sort",
+        "top_k",
+    ),
+    *("cummax", "cummin", "real", "imag", "name", "optimization_barrier", "sharding_constraint", "reshard"),
+    *("random_bits", "random_seed", "random_wrap", "random_unwrap", "random_split", "random_fold_in"),
+    *("random_clone", "threefry2x32", "random_gamma", "pvary", "pcast", "mesh_cast", "layout_constraint"),
+}
+_ACCUMULATING = {"scatter_add", "scatter-add", "scatter_mul", "scatter-mul", "select_and_scatter_add"}
+
+
+def count(function: Callable[..., Any], *arguments: Any, backward: bool = False) -> Count:
+    """Return the operations of ``function(*arguments)``, and of its gradients apart where asked for.
+
+    The function is traced with arrays of these shapes and not run.  It returns an array or a sequence that
+    starts with one; the gradients are those of that array for every argument.  Whatever the function
+    raises is let through.
+    """
+    forward = _walk(jax.make_jaxpr(function)(*arguments).jaxpr)
+    if not backward:
+        return forward.count()
+
+    def first(*inputs: Any) -> Any:
+        result = function(*inputs)
+        return result[0] if isinstance(result, tuple | list) else result
+
+    def with_gradients(*inputs: Any) -> Any:
+        output, pull_back = jax.vjp(first, *inputs)
+        return pull_back(jnp.ones_like(output))
+
+    whole = _walk(jax.make_jaxpr(with_gradients)(*arguments).jaxpr).count()
+    alone = forward.count()
+    gradients = {kind: n - alone.by_kind.get(kind, 0) for kind, n in whole.by_kind.items()}
+    return forward.count(Count(gradients, tuple(what for what in whole.unknown if what not in alone.unknown)))
+
+
+def _walk(jaxpr: Any) -> Tally:
+    """Count the equations of a jaxpr, open or closed."""
+    tally = Tally()
+    for equation in getattr(jaxpr, "jaxpr", jaxpr).eqns:
+        _price(tally, equation)
+    return tally
+
+
+def _price(tally: Tally, equation: Any) -> None:
+    name, parameters = equation.primitive.name, equation.params
+    if name in _FREE:
+        return
+    if name in _ELEMENTWISE:
+        tally.add("elementwise", _size(equation.outvars[0]))
+    elif name in _REDUCING:
+        tally.add("elementwise", _size(equation.invars[0]))
+    elif name in _ACCUMULATING:
+        tally.add("elementwise", _size(equation.invars[-1]))
+    elif name == "dot_general":
+        _dot(tally, equation)
+    elif name == "conv_general_dilated":
+        kernel = equation.invars[1].aval.shape
+        features = kernel[parameters["dimension_numbers"].rhs_spec[0]]
+        tally.add("convolution", 2 * _size(equation.outvars[0]) * prod(kernel) // features)
+    elif name == "scan":
+        tally.take(_walk(parameters["jaxpr"]).count(), times=parameters["length"])
+    elif name == "cond":
+        tally.take_dearest([_walk(branch).count() for branch in parameters["branches"]], "a conditional")
+    elif name == "while":
+        turn = _walk(parameters["body_jaxpr"]).count()
+        if turn.by_kind or turn.unknown:
+            tally.give_up("a while loop whose number of turns only the data knows")
+    elif name in _CARRYING:
+        tally.take(_walk(_carried(parameters)).count())
+    else:
+        tally.give_up(f"jax primitive {name}")
+
+
+def _carried(parameters: Mapping[str, Any]) -> Any:
+    return next(parameters[key] for key in _CARRIED_AS if key in parameters)
+
+
+def _dot(tally: Tally, equation: Any) -> None:
+    """Price a general product; with nothing to sum over it is elementwise, a multiplication an element."""
+    (contracted, _), _ = equation.params["dimension_numbers"]
+    summed = [equation.invars[0].aval.shape[axis] for axis in contracted]
+    size = _size(equation.outvars[0])
+    tally.add(*(("matmul", 2 * size * prod(summed)) if summed else ("elementwise", size)))
+
+
+def _size(variable: Any) -> int:
+    return prod(variable.aval.shape)

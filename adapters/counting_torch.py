@@ -1,0 +1,279 @@
+"""Counting the operations of torch code: a dispatch mode that prices every operation it sees.
+
+A mode of one's own sees what PyTorch's FlopCounterMode does not price: the fused attention of the CPU and
+the fast path of nn.MultiheadAttention, which are single opaque operations.  Prices follow from the shapes
+alone, so the meta device can be counted as well.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from .counting import Count, Tally
+
+SOFTMAX = 4  # subtract, exp, sum, divide: operations an element
+NORM = 8  # mean, subtract, square, sum, root, divide, scale, shift
+
+_FUSED_FORWARD = {
+    "_scaled_dot_product_flash_attention_for_cpu",
+    "_scaled_dot_product_flash_attention",
+    "_scaled_dot_product_efficient_attention",
+    "_scaled_dot_product_cudnn_attention",
+    "_scaled_dot_product_fused_attention_overrideable",
+    "_scaled_dot_product_attention_math_for_mps",
+    "flex_attention",
+}
+_FUSED_BACKWARD = {f"{name}_backward" for name in _FUSED_FORWARD}
+_LENGTH_FIRST = {"_flash_attention_forward", "_efficient_attention_forward"}  # (B, n, h, d_k)
+_FAST_PATH = {"_native_multi_head_attention", "_triton_multi_head_attention"}
+
+# Pointwise operations without arithmetic: comparing, selecting, moving.
+_SELECTING = {
+    *("eq", "ne", "lt", "le", "gt", "ge", "isnan", "isinf", "isposinf", "isneginf", "isfinite", "isclose"),
+    *(
+        "logical_and",
+        "logical_or",
+        "logical_not",
+        "logical_xor",
+        "where",
+        "masked_fill",
+        "clone",
+        "copy",
+        "fill",
+    ),
+    *("bitwise_and", "bitwise_or", "bitwise_not", "bitwise_xor", "clamp", "clamp_min", "clamp_max"),
+    *("maximum", "minimum", "fmax", "fmin", "relu", "threshold", "nan_to_num", "sign", "abs", "neg"),
+}
+_MOVING = {
+    *("_to_copy", "_unsafe_view", "_reshape_copy", "_reshape_alias", "_local_scalar_dense", "alias"),
+    *("any", "all", "amax", "amin", "max", "min", "argmax", "argmin", "sort", "topk", "nonzero", "argsort"),
+    *("arange", "linspace", "scalar_tensor", "eye", "tril", "triu", "tril_indices", "triu_indices", "detach"),
+    *("bernoulli", "uniform", "normal", "rand", "randn", "randint", "randperm"),
+    *(
+        "cat",
+        "stack",
+        "index",
+        "index_put",
+        "_index_put_impl",
+        "index_select",
+        "index_copy",
+        "gather",
+        "scatter",
+    ),
+    *(
+        "slice_scatter",
+        "select_scatter",
+        "masked_scatter",
+        "masked_select",
+        "slice_backward",
+        "repeat",
+        "flip",
+    ),
+    *(
+        "select_backward",
+        "repeat_interleave",
+        "constant_pad_nd",
+        "roll",
+        "resize",
+        "set",
+        "lift_fresh",
+        "equal",
+    ),
+    *("_masked_softmax_mask", "_fused_sdp_choice", "embedding", "_has_same_storage_numel", "is_same_size"),
+}
+_ALLOCATING = ("empty", "zeros", "ones", "full", "new_", "zero", "rand")
+_REDUCING = {
+    *("sum", "mean", "prod", "var", "std", "var_mean", "std_mean", "logsumexp", "norm", "nansum", "cumsum"),
+    *("linalg_vector_norm", "cumprod", "native_dropout_backward"),
+}
+_PER_ELEMENT = {
+    **dict.fromkeys(("_softmax", "_safe_softmax", "_log_softmax", "_masked_softmax"), SOFTMAX),
+    **dict.fromkeys(("_softmax_backward_data", "_log_softmax_backward_data"), SOFTMAX),
+    **dict.fromkeys(("native_layer_norm", "_fused_rms_norm"), NORM),
+    **dict.fromkeys(("native_layer_norm_backward", "_fused_rms_norm_backward"), 2 * NORM),
+    **dict.fromkeys(("_transform_bias_rescale_qkv", "native_dropout", "addr"), 2),
+}
+
+
+class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the operations of the code that runs inside it."""
+
+    supports_higher_order_operators = True  # flex_attention is one
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.tally = Tally()
+
+    def __torch_dispatch__(
+        self,
+        func: Any,
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """Run one operation and count it; one that is made of others is taken apart first."""
+        kwargs = kwargs or {}
+        name = _plain_name(func)
+        if not _priced(name) and getattr(func, "_can_decompose", lambda: False)():
+            with self:
+                return func.decompose(*args, **kwargs)
+        result = func(*args, **kwargs)
+        _price(self.tally, func, name, args, result)
+        return result
+
+
+def count(function: Callable[..., Any], *arguments: Any, backward: bool = False) -> Count:
+    """Return the operations of ``function(*arguments)``, and of its gradients apart where asked for.
+
+    What the function returns is a tensor or a sequence that starts with one; the gradients are those of
+    its sum for every leaf that requires one.  Exceptions of the function are let through; one that only
+    the counting brings about makes the count unknown.
+    """
+    forward, gradients = OperationCounter(), OperationCounter()
+    with _eager():
+        try:
+            with forward:
+                output = function(*arguments)
+        except Exception as refusal:
+            function(*arguments)
+            forward.tally.give_up(f"the counter was refused: {type(refusal).__name__}: {refusal}")
+            return forward.tally.count()
+        if backward:
+            first = output if isinstance(output, torch.Tensor) else output[0]
+            with gradients:
+                torch.autograd.backward(first, torch.ones_like(first))
+    return forward.tally.count(gradients.tally.count())
+
+
+@contextlib.contextmanager
+def _eager() -> Iterator[None]:
+    """Run compiled functions as they were written: what a compiler made of them shows no operations."""
+    compiled = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
+    with torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext():
+        yield
+
+
+def _plain_name(func: Any) -> str:
+    """Return an operation's name without namespace, overload and the underscore of the in-place form."""
+    packet = getattr(func, "overloadpacket", func)
+    name = str(getattr(packet, "__name__", packet))
+    namespace = getattr(func, "namespace", "aten")
+    if namespace not in {"aten", "prim", "prims", "higher_order"}:
+        return f"{namespace}::{name}"
+    return name if name.endswith("__") else name.rstrip("_")
+
+
+def _priced(name: str) -> bool:
+    return name in _PRODUCTS or name in _PER_ELEMENT or name in _FUSED_FORWARD
+
+
+def _price(tally: Tally, func: Any, name: str, args: Sequence[Any], result: Any) -> None:
+    if any(isinstance(argument, torch.Tensor) and argument.is_nested for argument in args):
+        tally.give_up(f"{name} of nested tensors")
+    elif name in _PRODUCTS:
+        _PRODUCTS[name](tally, name, args, result)
+    elif name in _PER_ELEMENT:
+        tally.add("elementwise", _PER_ELEMENT[name] * _size(result))
+    elif name in _REDUCING:
+        tally.add("elementwise", _size(args[0]))
+    elif name in _MOVING or name in _SELECTING or name.startswith(_ALLOCATING) or _is_view(func):
+        pass
+    elif torch.Tag.pointwise in getattr(func, "tags", ()):
+        tally.add("elementwise", _size(result))
+    else:
+        tally.give_up(f"torch operation {name}")
+
+
+def _is_view(func: Any) -> bool:
+    return bool(getattr(func, "is_view", False))
+
+
+def _size(result: Any) -> int:
+    """Return the elements of a tensor, or of the first one among several."""
+    if isinstance(result, torch.Tensor):
+        return result.numel()
+    return next((item.numel() for item in result if isinstance(item, torch.Tensor)), 0)
+
+
+def _matmul(tally: Tally, name: str, args: Sequence[Any], result: Any) -> None:
+    """Price mm, bmm, mv, dot and their forms with an added term; addbmm sums over its batch."""
+    added = name.startswith(("add", "badd"))
+    left, right = args[1:3] if added else args[:2]
+    columns = right.shape[-1] if right.dim() > 1 else 1
+    tally.add("matmul", 2 * left.numel() * columns)
+    if added:
+        tally.add("elementwise", result.numel())
+
+
+def _convolution(tally: Tally, name: str, args: Sequence[Any], result: Any) -> None:
+    weight = args[1]
+    tally.add("convolution", 2 * result.numel() * prod(weight.shape[1:]))
+
+
+def _fused(tally: Tally, name: str, args: Sequence[Any], result: Any) -> None:
+    """Price attention in one operation: scores and their product with the values."""
+    query, key, value = args[:3]
+    if name in _LENGTH_FIRST:
+        if query.dim() != 4:
+            tally.give_up(f"{name} of sequences packed into one")
+            return
+        query, key, value = (tensor.transpose(1, 2) for tensor in (query, key, value))
+    pairs = prod(query.shape[:-1]) * key.shape[-2]
+    tally.add("fused attention", 2 * pairs * (query.shape[-1] + value.shape[-1]))
+    tally.add("elementwise", SOFTMAX * pairs)
+
+
+def _fused_backward(tally: Tally, name: str, args: Sequence[Any], result: Any) -> None:
+    """Price its gradient: the scores again, then one product each for weights, values, queries and keys."""
+    if name == "flex_attention_backward":
+        query, key, value = args[:3]
+    else:
+        query, key, value = args[1:4]
+    pairs = prod(query.shape[:-1]) * key.shape[-2]
+    tally.add("fused attention", 2 * pairs * (3 * query.shape[-1] + 2 * value.shape[-1]))
+    tally.add("elementwise", 2 * SOFTMAX * pairs)
+
+
+def _fast_path(tally: Tally, name: str, args: Sequence[Any], result: Any) -> None:
+    """Price nn.MultiheadAttention in one operation: projections (packed or not) and attention."""
+    query, key, value, d, h = args[:5]
+    _attention_layer(tally, query, key, value, int(d), int(h))
+
+
+def _encoder_layer(tally: Tally, name: str, args: Sequence[Any], result: Any) -> None:
+    """Price nn.TransformerEncoderLayer in one operation: attention, two norms, two linear layers."""
+    source, d, h = args[:3]
+    _attention_layer(tally, source, source, source, int(d), int(h))
+    for weight in (args[14], args[16]):
+        tally.add("matmul", 2 * prod(source.shape[:-1]) * weight.numel())
+    tally.add("elementwise", (2 * NORM + 4) * source.numel())
+
+
+def _attention_layer(
+    tally: Tally, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, d: int, h: int
+) -> None:
+    projected = 2 * query.numel() + key.numel() + value.numel()
+    pairs = prod(query.shape[:-1]) * key.shape[-2]
+    tally.add("matmul", 2 * d * projected)
+    tally.add("fused attention", 4 * pairs * d)
+    tally.add("elementwise", projected + SOFTMAX * h * pairs)
+
+
+_PRODUCTS: dict[str, Callable[[Tally, str, Sequence[Any], Any], None]] = {
+    **dict.fromkeys(
+        ("mm", "bmm", "mv", "dot", "vdot", "addmm", "addmv", "addbmm", "baddbmm", "_addmm_activation"),
+        _matmul,
+    ),
+    **dict.fromkeys(("convolution", "_convolution", "convolution_overrideable"), _convolution),
+    **dict.fromkeys(_FUSED_FORWARD | _LENGTH_FIRST, _fused),
+    **dict.fromkeys(_FUSED_BACKWARD, _fused_backward),
+    **dict.fromkeys(_FAST_PATH, _fast_path),
+    "_transformer_encoder_layer_fwd": _encoder_layer,
+}
