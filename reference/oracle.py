@@ -35,13 +35,25 @@ class Arithmetic:
         """Return the result of an elementwise operation as the format would hold it."""
         return y
 
+    def lowered(self, y: Array) -> Array:
+        """Return scores as the softmax takes them, where it computes in a coarser format than its input."""
+        return y
+
     def softened(self, y: Array) -> Array:
         """Return the result of an elementwise operation of the softmax, which may have its own format."""
+        return y
+
+    def into_softmax(self, y: Array) -> Array:
+        """Return an argument of the softmax as the softmax's format holds it."""
         return y
 
     def matmul(self, x: Array, y: Array) -> Array:
         """Return x @ y as the format would compute it."""
         return np.asarray(x @ y)
+
+    def total(self, x: Array, axis: int) -> Array:
+        """Return the sum over an axis, which is kept, as the format would compute it."""
+        return x.sum(axis=axis, keepdims=True)
 
 
 EXACT = Arithmetic()
@@ -91,15 +103,16 @@ def softmax(
     """Softmax over the allowed keys; a row with none is all zeros or uniform, as declared."""
     if scores.shape[-1] == 0:
         return scores
+    scores = arithmetic.lowered(scores)
     blocked = scores if allowed is None else np.where(allowed, scores, -np.inf)
     peak = blocked.max(axis=-1, keepdims=True)
     empty = np.isneginf(peak)
     with np.errstate(invalid="ignore", under="ignore"):  # -inf - -inf, in rows that are replaced below
         powers = arithmetic.softened(np.exp(blocked - np.where(empty, 0.0, peak)))
         total = arithmetic.softened(powers.sum(axis=-1, keepdims=True))
-        weights = arithmetic.softened(powers / np.where(empty, 1.0, total))
+        weights = powers / np.where(empty, 1.0, total)
     fill = 0.0 if empty_row == "zeros" else 1.0 / scores.shape[-1]
-    return np.where(empty, fill, weights)
+    return arithmetic.softened(np.where(empty, fill, weights))
 
 
 def attend(
@@ -129,7 +142,7 @@ def attend(
     q, k, v = (split_heads(x, num_heads) for x in (projected_query, projected_key, projected_value))
     scores = a.rounded(a.matmul(q, k.swapaxes(-2, -1)) * (1.0 / sqrt(d_k) if scale is None else scale))
     biased = scores if additive is None else a.rounded(scores + additive)
-    weights = softmax(biased, allowed, empty_row, a)
+    weights = softmax(a.into_softmax(biased), allowed, empty_row, a)
     context = a.matmul(weights, v)
     combined = combine_heads(context)
     output = project(combined, p.W_o, p.b_o, a)
@@ -160,9 +173,9 @@ def vjp(
     factor = 1.0 / sqrt(p.d_model // num_heads) if scale is None else scale
     query, key, value, cotangent = (a.enter(x) for x in (query, key, value, cotangent))
     d_context = split_heads(a.matmul(cotangent, p.W_o.T), num_heads)
-    d_weights = a.matmul(d_context, stages.split_value.swapaxes(-2, -1))
-    inner = a.rounded((d_weights * stages.weights).sum(axis=-1, keepdims=True))
-    d_scores = a.rounded(stages.weights * a.rounded(d_weights - inner) * factor)
+    d_weights = a.into_softmax(a.matmul(d_context, stages.split_value.swapaxes(-2, -1)))
+    inner = a.softened(a.total(d_weights * stages.weights, axis=-1))
+    d_scores = a.rounded(stages.weights * a.softened(d_weights - inner) * factor)
     if empty is not None:
         d_scores = np.where(empty, 0.0, d_scores)
     d_query = combine_heads(a.matmul(d_scores, stages.split_key))
@@ -191,4 +204,4 @@ def _outer(x: Array, d_y: Array, arithmetic: Arithmetic) -> Array:
 def _total(d_y: Array, arithmetic: Arithmetic) -> Array:
     """Return the gradient of b in y = x W + b: dy summed over batch and length."""
     flat = d_y.reshape(*d_y.shape[:-3], d_y.shape[-3] * d_y.shape[-2], d_y.shape[-1])
-    return arithmetic.matmul(np.ones((1, flat.shape[-2])), flat)[..., 0, :]
+    return arithmetic.total(flat, axis=-2)[..., 0, :]
