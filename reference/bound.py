@@ -44,7 +44,7 @@ class Noise(Arithmetic):
         return self._perturbed(y, self._form.unit * np.abs(y) + self._form.smallest)
 
     def lowered(self, y: Array) -> Array:
-        """Perturb scores that are cast to a coarser format on their way into the softmax."""
+        """Perturb what is cast to a coarser format on its way into the softmax."""
         if self._softmax_unit == self._form.unit:
             return y
         return self._perturbed(y, self._softmax_unit * np.abs(y))
@@ -53,12 +53,8 @@ class Noise(Arithmetic):
         """Perturb an elementwise result of the softmax."""
         return self._perturbed(y, self._softmax_unit * np.abs(y))
 
-    def into_softmax(self, y: Array) -> Array:
-        """Perturb an argument of the softmax, where that has a coarser format."""
-        return self.softened(y) if self._softmax_unit > self._form.unit else y
-
     def total(self, x: Array, axis: int) -> Array:
-        """Perturb a sum.  Unlike those inside a matrix product, it may be accumulated in the format itself."""
+        """Perturb a sum that, unlike those of a matrix product, may be accumulated in the format itself."""
         y = x.sum(axis=axis, keepdims=True)
         spread = np.sqrt(np.square(x).sum(axis=axis, keepdims=True) * (x.shape[axis] + 1.0))
         return self._perturbed(y, self._form.unit * (np.abs(y) + spread) + self._form.smallest)

@@ -36,15 +36,11 @@ class Arithmetic:
         return y
 
     def lowered(self, y: Array) -> Array:
-        """Return scores as the softmax takes them, where it computes in a coarser format than its input."""
+        """Return what enters the softmax, or its derivative, where those compute in a coarser format."""
         return y
 
     def softened(self, y: Array) -> Array:
         """Return the result of an elementwise operation of the softmax, which may have its own format."""
-        return y
-
-    def into_softmax(self, y: Array) -> Array:
-        """Return an argument of the softmax as the softmax's format holds it."""
         return y
 
     def matmul(self, x: Array, y: Array) -> Array:
@@ -53,7 +49,7 @@ class Arithmetic:
 
     def total(self, x: Array, axis: int) -> Array:
         """Return the sum over an axis, which is kept, as the format would compute it."""
-        return x.sum(axis=axis, keepdims=True)
+        return np.asarray(x.sum(axis=axis, keepdims=True))
 
 
 EXACT = Arithmetic()
@@ -142,7 +138,7 @@ def attend(
     q, k, v = (split_heads(x, num_heads) for x in (projected_query, projected_key, projected_value))
     scores = a.rounded(a.matmul(q, k.swapaxes(-2, -1)) * (1.0 / sqrt(d_k) if scale is None else scale))
     biased = scores if additive is None else a.rounded(scores + additive)
-    weights = softmax(a.into_softmax(biased), allowed, empty_row, a)
+    weights = softmax(biased, allowed, empty_row, a)
     context = a.matmul(weights, v)
     combined = combine_heads(context)
     output = project(combined, p.W_o, p.b_o, a)
@@ -173,7 +169,7 @@ def vjp(
     factor = 1.0 / sqrt(p.d_model // num_heads) if scale is None else scale
     query, key, value, cotangent = (a.enter(x) for x in (query, key, value, cotangent))
     d_context = split_heads(a.matmul(cotangent, p.W_o.T), num_heads)
-    d_weights = a.into_softmax(a.matmul(d_context, stages.split_value.swapaxes(-2, -1)))
+    d_weights = a.lowered(a.matmul(d_context, stages.split_value.swapaxes(-2, -1)))
     inner = a.softened(a.total(d_weights * stages.weights, axis=-1))
     d_scores = a.rounded(stages.weights * a.softened(d_weights - inner) * factor)
     if empty is not None:
