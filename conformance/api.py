@@ -126,5 +126,5 @@ def conformance(
     """
     from .pytest_items import items
 
-    options = {"profile": profile, "seed": seed, "strict": strict}
-    return items(subject, chosen(only, skip, deep=profile == "deep"), baseline=baseline, **options)
+    requirements = chosen(only, skip, deep=profile == "deep")
+    return items(subject, requirements, profile=profile, seed=seed, strict=strict, baseline=baseline)

@@ -97,11 +97,13 @@ class Attend:
     def variants(self, call: Call) -> list[Variant]:
         """Return the paths, other than the first, that this call can take."""
         itself = call.query is call.key and call.key is call.value
+        small = call.query.shape[0] <= 2 and max(call.query.shape[1], call.key.shape[1]) <= 7
         masks = call.mask is not None or call.causal or call.padding is not None
         return [
             variant
             for variant in self.declaration.variants[1:]
             if (itself or not variant.self_attention)
+            and (small or not variant.eager)
             and (variant.masks or not masks)
             and (not variant.dtypes or call.build.dtype in variant.dtypes)
         ]

@@ -116,15 +116,6 @@ def _weights_shape(failure: Failure) -> tuple[int, ...]:
 
 def literal(array: np.ndarray) -> str:
     """Return nested lists with nine digits: more than enough to show a departure beyond the bound."""
-    text = np.array2string(
-        array,
-        separator=", ",
-        threshold=array.size + 1,
-        max_line_width=10**6,
-        formatter={"float_kind": _number},
-    )
-    return text.replace("\n", "")
-
-
-def _number(x: float) -> str:
-    return f"{x:.9g}" if np.isfinite(x) else f"float('{x}')"
+    if array.ndim:
+        return f"[{', '.join(literal(part) for part in array)}]"
+    return f"{float(array):.9g}" if np.isfinite(array) else f"float('{float(array)}')"

@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import click
 
+from ..verdicts import RequirementInfo
 from .usage import Misuse, UsageCommand
 
 
@@ -45,7 +46,7 @@ def table(form: str, only: tuple[str, ...]) -> None:
         _print_table(infos)
 
 
-def _print_table(infos: list) -> None:  # type: ignore[type-arg]
+def _print_table(infos: list[RequirementInfo]) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -55,7 +56,7 @@ def _print_table(infos: list) -> None:  # type: ignore[type-arg]
     for info in infos:
         if info.family != family:
             family = info.family
-            grid.add_row("" if not grid.rows else "")
+            grid.add_row("")
             grid.add_row(f"[bold]{family.capitalize()}[/bold]")
         grid.add_row(info.id, str(info.level), info.statement)
     console.print(grid)
