@@ -96,7 +96,7 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
             f"{subject}: cannot tell the parameters of {title}"
             + (f": {', '.join(sorted(unknown))} unknown" if unknown else "")
             + f". Expected one for d_model ({usual(CONSTRUCTOR, 'd_model')}, ...) and one for num_heads "
-            f"({usual(CONSTRUCTOR, 'num_heads')}, ...), the others with defaults.\n{_advice(subject)}"
+            f"({usual(CONSTRUCTOR, 'num_heads')}, ...), the others with defaults.\n{advice(subject)}"
         )
     return Matched(title, names, required, _positional(parameters))
 
@@ -146,7 +146,7 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
             f"{subject}: cannot tell the parameters of {title}"
             + (f": {', '.join(sorted(unknown))} unknown" if unknown else "")
             + ". Expected query, key, value (or Q, K, V; or x alone for self-attention) and perhaps mask.\n"
-            + _advice(subject)
+            + advice(subject)
         )
     return Matched(title, names, required, _positional(parameters))
 
@@ -166,7 +166,7 @@ def projections(attributes: Iterable[str], subject: str) -> dict[str, str]:
             continue
         if role in found:
             raise SubjectError(
-                f"{subject}: both {found[role]!r} and {attribute!r} could be {role}.\n{_advice(subject)}"
+                f"{subject}: both {found[role]!r} and {attribute!r} could be {role}.\n{advice(subject)}"
             )
         found[role] = attribute
     missing = [role for role in ("W_q", "W_k", "W_v", "W_o") if not _held(role, found)]
@@ -181,8 +181,13 @@ def unrecognised(subject: str, missing: Iterable[str], attributes: Iterable[str]
     return SubjectError(
         f"{subject}: no attribute for {', '.join(missing)} among: {held}. Looked for W_q, W_k, W_v, W_o; "
         "q_proj .. out_proj; query .. out; to_q .. to_out; or packed in_proj, qkv, c_attn.\n"
-        + _advice(subject)
+        + advice(subject)
     )
+
+
+def advice(subject: str) -> str:
+    """Return the last line of a message about something that was not recognised."""
+    return f"Rename it, or write an adapter: headcheck adapter new {subject}"
 
 
 def stages(implementation: type) -> dict[str, str]:
@@ -210,7 +215,7 @@ def _parameters(function: Callable[..., Any], subject: str) -> list[inspect.Para
     except (TypeError, ValueError):
         name = getattr(function, "__name__", str(function))
         raise SubjectError(
-            f"{subject}: the parameters of {name} cannot be read.\n{_advice(subject)}"
+            f"{subject}: the parameters of {name} cannot be read.\n{advice(subject)}"
         ) from None
     bases = function.__mro__[1:-1] if isinstance(function, type) else ()
     initialisers = [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
@@ -242,7 +247,3 @@ def _written(function: Callable[..., Any], parameters: Iterable[inspect.Paramete
     name = getattr(function, "__qualname__", type(function).__name__)
     listed = ", ".join(p.name if p.default is p.empty else f"{p.name}={p.default!r}" for p in parameters)
     return f"{name}({listed})"
-
-
-def _advice(subject: str) -> str:
-    return f"Rename it, or write an adapter: headcheck adapter new {subject}"
