@@ -8,11 +8,11 @@ counted and said to be an upper bound where the branches differ.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 
 from .counting import Count, Tally
 
@@ -88,29 +88,19 @@ _FREE = {
 _ACCUMULATING = {"scatter_add", "scatter-add", "scatter_mul", "scatter-mul", "select_and_scatter_add"}
 
 
-def count(function: Callable[..., Any], *arguments: Any, backward: bool = False) -> Count:
-    """Return the operations of ``function(*arguments)``, and of its gradients apart where asked for.
+def count(function: Callable[..., Any], *arguments: Any) -> Count:
+    """Return the operations of ``function(*arguments)``.
 
-    The function is traced with arrays of these shapes and not run.  It returns an array or a sequence that
-    starts with one; the gradients are those of that array for every argument.  Whatever the function
-    raises is let through.
+    The function is traced for arguments of these shapes, not run; `jax.ShapeDtypeStruct` serves as well as
+    an array.  Whatever it raises is let through.
     """
-    forward = _walk(jax.make_jaxpr(function)(*arguments).jaxpr)
-    if not backward:
-        return forward.count()
+    return _walk(jax.make_jaxpr(function)(*arguments).jaxpr).count()
 
-    def first(*inputs: Any) -> Any:
-        result = function(*inputs)
-        return result[0] if isinstance(result, tuple | list) else result
 
-    def with_gradients(*inputs: Any) -> Any:
-        output, pull_back = jax.vjp(first, *inputs)
-        return pull_back(jnp.ones_like(output))
-
-    whole = _walk(jax.make_jaxpr(with_gradients)(*arguments).jaxpr).count()
-    alone = forward.count()
-    gradients = {kind: n - alone.by_kind.get(kind, 0) for kind, n in whole.by_kind.items()}
-    return forward.count(Count(gradients, tuple(what for what in whole.unknown if what not in alone.unknown)))
+def apart(forward: Count, whole: Count) -> Count:
+    """Return the forward count with the backward one beside it, which is what the whole has more."""
+    gradients = {kind: n - forward.by_kind.get(kind, 0) for kind, n in whole.by_kind.items()}
+    return replace(forward, unknown=whole.unknown, at_most=whole.at_most, backward=gradients)
 
 
 def _walk(jaxpr: Any) -> Tally:

@@ -17,7 +17,7 @@ import numpy as np
 from .counting import Count, Tally
 from .counting_number import counting_numbers
 
-_PAIRS = {np.dot, np.inner, np.vdot, np.tensordot}
+_PAIRS = {np.dot, np.inner, np.vdot, np.tensordot, np.outer}
 _OPAQUE = {np.convolve, np.correlate, np.cov, np.corrcoef, np.interp}
 _OPAQUE_MODULES = ("numpy.linalg", "numpy.fft")
 _MADE_OF_OTHERS = (
