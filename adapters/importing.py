@@ -88,7 +88,7 @@ def imported(place: str) -> ModuleType:
             hint = f" For a file, write {place}.py:Name." if Path(f"{place}.py").exists() else ""
             raise SubjectError(
                 f"{place}: no such module. Expected one that can be imported from {os.getcwd()} or is "
-                f"installed.{hint or nearest(place, sys.stdlib_module_names ^ {*sys.modules})}"
+                f"installed.{hint or nearest(place, sys.modules, 0.8)}"
             )
         return _run(place, lambda: import_module(place))
 
@@ -163,7 +163,7 @@ def _attends(value: type) -> bool:
     )
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], likeness: float = 0.5) -> str:
     """Return " Did you mean ...?" with the known names that look like this one; "" where none does."""
-    near = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    near = get_close_matches(name, list(known), n=3, cutoff=likeness)
     return f" Did you mean {' or '.join(near)}?" if near else ""

@@ -15,9 +15,9 @@ from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 from .built_in import BUILT_IN, installed
-from .discovery import advice
+from .discovery import advice, constructor, constructor_values
 from .importing import FORMS, is_glob, matching, named, nearest
-from .protocol import Adapter, SubjectError
+from .protocol import Adapter, Build, SubjectError
 
 __all__ = ["BUILT_IN", "adapt", "expand", "installed", "load"]
 
@@ -55,16 +55,16 @@ def adapt(subject: Any, reference: str = "") -> Adapter:
     if isinstance(subject, type) and issubclass(subject, Adapter):
         return _made(subject, reference)
     if not isinstance(subject, type | FunctionType | partial):
-        kind = type(subject).__name__
+        kind = type(subject)
         raise SubjectError(
-            f"{reference}: is of type {kind}; expected a class, a function that makes one, or an Adapter."
-            + (f" Give the class {kind} itself." if callable(subject) else "")
+            f"{reference}: is of type {kind.__name__}; expected a class, a function that makes one, or an Adapter."
+            + (f" Give the class {kind.__name__} itself." if hasattr(kind, "forward") else "")
         )
     for base in getattr(subject, "__mro__", ()):
         target = DERIVED.get(f"{base.__module__}:{base.__qualname__}")
         if target:
             return _made(named(target), reference, subject, reference)
-    framework = framework_of(subject)
+    framework = framework_of(subject if isinstance(subject, type) else _product(subject, reference))
     if framework not in DRIVEN:
         raise SubjectError(
             f"{reference}: is made with {framework}; expected PyTorch, JAX or NumPy.\n{advice(reference)}"
@@ -76,6 +76,15 @@ def framework_of(implementation: Callable[..., Any]) -> str:
     """Return the framework of a class by its bases, of a plain class or a function by what its code uses."""
     used = set(_tops(implementation, set()))
     return next((framework for framework in FRAMEWORKS if framework in used), "numpy")
+
+
+def _product(factory: Callable[..., Any], reference: str) -> Any:
+    """Return the class of what a function makes; the function where that fails, as its adapter will say."""
+    try:
+        positional, keywords = constructor(factory, reference).arguments(constructor_values(Build(8, 2)))
+        return type(factory(*positional, **keywords))
+    except Exception:
+        return factory
 
 
 def _tops(value: Any, seen: set[int]) -> Iterator[str]:
