@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import sys
 from importlib import import_module
 from typing import Any
@@ -74,4 +75,10 @@ def main() -> None:
     except click.ClickException as error:
         click.echo(f"headcheck: {error.format_message()}", err=True)
         sys.exit(error.exit_code)
+    except Exception as error:
+        if os.environ.get("HEADCHECK_DEBUG"):
+            raise
+        click.echo(f"headcheck: an error of its own: {type(error).__name__}: {error}", err=True)
+        click.echo("Set HEADCHECK_DEBUG=1 for the traceback, and report it with the command.", err=True)
+        sys.exit(3)
     sys.exit(status if isinstance(status, int) else 0)
