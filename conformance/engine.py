@@ -12,6 +12,7 @@ from headcheck.adapters.protocol import Conventions, Declaration, SubjectError
 
 from .attend import Attend
 from .cases import Case
+from .diagnosis import matches
 from .observation import Broken, Failure, NotMet
 from .pool import Profile, pool, portion, shrunk
 from .proof import evidence, worst
@@ -41,6 +42,7 @@ class Judgement:
         seed: int = 0,
         *,
         shrink: bool = True,
+        diagnose: bool = True,
         replayed: Mapping[str, Sequence[Case]] | None = None,  # cases to try first, by requirement
         only_replayed: bool = False,
     ):
@@ -48,9 +50,10 @@ class Judgement:
         self._profile = profile
         self._seed = seed
         self._shrink = shrink
+        self._diagnose = diagnose
         self._replayed = replayed or {}
         self._only_replayed = only_replayed
-        self._started = process_time()
+        self._started = 0.0  # on the session's clock, when the imports were done
         self._declaration: Declaration | None = None
         self._attend: Attend | None = None
         self._verified: dict[str, str] = {}
@@ -65,6 +68,7 @@ class Judgement:
         """
         try:
             self._declaration = declaration = self._subject.session.declare()
+            self._started = self._subject.session.clock()
             attend = Attend(self._subject.session, declaration, declaration.conventions)
             conventions, self._verified = verified(attend)
             self._attend = Attend(self._subject.session, declaration, conventions)
@@ -101,8 +105,15 @@ class Judgement:
             },
             error=self._error,
             subject_seconds=inside,
-            headcheck_seconds=process_time() - self._started,
+            headcheck_seconds=self._overhead(inside),
         )
+
+    def _overhead(self, inside: float) -> float:
+        """Return the CPU seconds since the imports that were not the implementation's own."""
+        try:
+            return max(self._subject.session.clock() - self._started - inside, 0.0)
+        except (Crashed, TimedOut):
+            return 0.0
 
     def judge(self, requirement: Requirement) -> Verdict:
         """Judge one requirement; never raises but for KeyboardInterrupt.
@@ -220,6 +231,7 @@ class Judgement:
             status = Status.DEVIATES
         if requirement.level is Level.INFO and status is Status.FAIL:
             status = Status.PASS
+        known = matches(failure, attend) if self._diagnose else ()
         if self._shrink and not requirement.once and failure.kind not in {"timeout"}:
             case, failure = self._smallest(requirement, attend, case, failure)
         ratio = None
@@ -231,9 +243,7 @@ class Judgement:
             failure.message,
             examples=tried,
             worst_ratio=ratio,
-            evidence=evidence(
-                failure, case, attend, requirement.id, requirement.info.statement, self._subject.name
-            ),
+            evidence=replace(evidence(failure, case, attend, requirement, self._subject.name), matches=known),
             situations=dict(situations),
             measured={**attend.measured, **failure.measured},
         )

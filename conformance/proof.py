@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -11,15 +12,17 @@ from .attend import Attend
 from .cases import Case
 from .observation import Failure
 from .session import Crashed, TimedOut
+from .specification import Requirement
 from .verdicts import Evidence, Nested
 
 LARGEST_RECORDED = 4096  # elements of an array that a record keeps whole
 
 
 def evidence(
-    failure: Failure, case: Case, attend: Attend, requirement: str, statement: str, subject: str
+    failure: Failure, case: Case, attend: Attend, requirement: Requirement, subject: str
 ) -> Evidence:
     """Return the proof of a failure on its shrunk case."""
+    of_its_own = requirement.once  # its situation is the same for every case
     actual, expected, bound = failure.actual, failure.expected, failure.bound
     index: tuple[int, ...] = ()
     error, ratio = None, None
@@ -27,7 +30,7 @@ def evidence(
         index, error, ratio = worst(actual, expected, bound)
     return Evidence(
         case=case.as_record(),
-        case_text=described(case, failure),
+        case_text=of_call(failure) if of_its_own else described(case, failure),
         quantity=failure.quantity,
         expected=nested(expected, index),
         actual=nested(actual, index),
@@ -35,8 +38,11 @@ def evidence(
         worst_index=index,
         worst_error=error,
         worst_ratio=ratio,
-        script="\n".join(script(failure, attend, requirement, statement)),
-        replay=f"headcheck run {subject} --only {requirement} --case '{case.compact()}'",
+        script="\n".join(script(failure, attend, requirement.id, requirement.info.statement)),
+        replay=" ".join(
+            ["headcheck run", quote(subject), "--only", requirement.id]
+            + ([] if of_its_own else ["--case", quote(case.compact())])
+        ),
         grounds=tuple(failure.grounds.split(" and ")),
         variant=failure.call.variant if failure.call else "",
     )
@@ -51,6 +57,16 @@ def described(case: Case, failure: Failure) -> str:
     if call is not None and call.memory != "contiguous":
         extras.append(f"memory: {call.memory}")
     return "; ".join([str(case), *extras])
+
+
+def of_call(failure: Failure) -> str:
+    """Return the sizes of the call that went wrong, where the case does not tell them."""
+    call = failure.call
+    if call is None:
+        return ""
+    batch, n_q, d_model = call.query.shape
+    sizes = f"B={batch}, n_q={n_q}, n_k={call.key.shape[1]}, d_model={d_model}"
+    return f"{sizes}, num_heads={call.build.num_heads}; {call.build.dtype}"
 
 
 def worst(

@@ -37,12 +37,17 @@ class Server:
         """Return the adapter's declaration; SubjectError where the subject cannot be driven."""
         return self._adapter.declare()
 
+    def clock(self) -> float:
+        """Return the CPU seconds that this process has spent."""
+        return process_time()
+
     def attend(self, calls: Sequence[Call], *, same_module: bool = False) -> list[Outcome]:
         """Make the calls in order, each on a fresh module, or all on one."""
         outcomes: list[Outcome] = []
         module, built, holds = None, None, None
         for call in calls:
-            start, result, raised = process_time(), None, None
+            start, marked = process_time(), self._adapter.subject_seconds or 0.0
+            result, raised = None, None
             phase: Phase = "build"
             try:
                 if not (same_module and built == call.build):
@@ -56,7 +61,9 @@ class Server:
                 raise
             except BaseException as error:
                 raised = self._described(error, phase)
-            outcomes.append(Outcome(result, raised, process_time() - start))
+            inside = self._adapter.subject_seconds
+            seconds = process_time() - start if inside is None else inside - marked
+            outcomes.append(Outcome(result, raised, seconds))
         return outcomes
 
     def _described(self, error: BaseException, phase: Phase) -> Raised:

@@ -9,6 +9,7 @@ import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import TimeoutError as FutureTimeout
+from time import process_time
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
@@ -51,6 +52,10 @@ class Session(ABC):
     def count(self, call: Call) -> Mapping[str, int]:
         """Return the operations of one call."""
         return cast("Mapping[str, int]", self._perform("count", call))
+
+    def clock(self) -> float:
+        """Return the CPU seconds spent so far on the subject's side and on the judge's together."""
+        return process_time()
 
     def script(self, call: Call) -> list[str]:
         """Return lines of Python that make this call without headcheck."""
@@ -110,6 +115,10 @@ class Isolated(Session):
     def declare(self) -> Declaration:
         """Return the adapter's declaration, asked for when the worker was started."""
         return cast(Declaration, self._result(self._declaration, self._patience))
+
+    def clock(self) -> float:
+        """Return the CPU seconds spent so far in both processes."""
+        return process_time() + cast(float, self._perform("clock"))
 
     def _perform(self, verb: str, *arguments: Any, **options: Any) -> Any:
         return self._result(self._schedule(verb, arguments, options, self._timeout), self._timeout)

@@ -15,6 +15,8 @@ from .usage import Misuse, UsageCommand
 
 if TYPE_CHECKING:
     from ..campaign import Plan
+    from ..cases import Case
+    from ..known_failures import Baseline
     from ..session import Session
     from ..verdicts import Run
 
@@ -71,16 +73,17 @@ def command(**options: Any) -> int:
     5 nothing judged.
     """
     outputs = _outputs(options)
+    known = _known_failures(options["baseline"])
     sessions = Sessions(options["timeout"], isolate=options["isolate"])
     names, unusable = sessions.expanded(options["subjects"])
     sessions.prefetch(names)  # imports its framework while the modules that judge are loaded here
     try:
-        plan = _plan(options, names, unusable)
+        plan = _plan(options, names, unusable, known)
         run = _carry_out(plan, sessions, options)
     finally:
         sessions.close()
-    if options["baseline"]:
-        run = _with_baseline(run, options["baseline"])
+    if known is not None:
+        run = _judged_against(known, run, options["json_"])
     return _report(run, outputs, options)
 
 
@@ -156,9 +159,10 @@ class Sessions:
             session.close()
 
 
-def _plan(options: dict[str, Any], names: list[str], unusable: dict[str, str]) -> Plan:
+def _plan(
+    options: dict[str, Any], names: list[str], unusable: dict[str, str], known: Baseline | None
+) -> Plan:
     from ..campaign import Plan
-    from ..cases import Case
     from ..pool import PROFILES as KNOWN
     from ..specification import select, specification
 
@@ -171,17 +175,30 @@ def _plan(options: dict[str, Any], names: list[str], unusable: dict[str, str]) -
         for requirement in select(options["only"], options["skip"])
         if profile.deep or options["only"] or not requirement.deep
     )
-    replayed = {}
+    replayed: dict[tuple[str, str], tuple[Case, ...]] = {}
+    for entry in known.entries if known else ():
+        if entry.case:  # what is known to fail is tried first
+            replayed[entry.pair] = (*replayed.get(entry.pair, ()), _case(entry.case, f"{entry.pair}"))
     if options["case_text"]:
         try:
-            case = Case.from_record(json.loads(options["case_text"]))
-        except (ValueError, TypeError, AttributeError) as error:
-            raise Misuse(f"--case is not a case: {error}; expected JSON as a failure prints it") from None
-        replayed = {(name, requirement.id): (case,) for name in names for requirement in requirements}
+            record = json.loads(options["case_text"])
+        except ValueError as error:
+            raise Misuse(f"--case is not JSON: {error}; expected a case as a failure prints it") from None
+        case = _case(record, "--case")
+        replayed |= {(name, requirement.id): (case,) for name in names for requirement in requirements}
     return Plan(
         tuple(names), requirements, profile, options["seed"], options["strict"],
         unusable=unusable, replayed=replayed,
     )  # fmt: skip
+
+
+def _case(record: Any, where: str) -> Case:
+    from ..cases import Case
+
+    try:
+        return Case.from_record(record)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise Misuse(f"{where} is not a case: {error}; expected one as a failure prints it") from None
 
 
 def _nearest(glob: str, known: Sequence[str]) -> str:
@@ -199,15 +216,24 @@ def _carry_out(plan: Plan, sessions: Sessions, options: dict[str, Any]) -> Run:
         return carry_out(plan, sessions, on_event)
 
 
-def _with_baseline(run: Run, path: Path) -> Run:
-    from datetime import UTC, datetime
-
+def _known_failures(path: Path | None) -> Baseline | None:
     from .. import baseline
 
+    if path is None:
+        return None
     try:
-        return baseline.apply(run, baseline.read(path), datetime.now(UTC).date())
+        return baseline.read(path)
     except baseline.BaselineError as error:
         raise Misuse(str(error)) from None
+
+
+def _judged_against(known: Baseline, run: Run, results: Path | None) -> Run:
+    from datetime import UTC, datetime
+
+    from ..baseline import apply
+
+    name = {"results": str(results)} if results else {}
+    return apply(run, known, datetime.now(UTC).date(), **name)
 
 
 def _report(run: Run, outputs: list[tuple[str, Path]], options: dict[str, Any]) -> int:

@@ -1,1 +1,172 @@
-"""Cost."""
+"""Cost: what h heads cost is what one head costs, decided by counting operations and not by a clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from headcheck.adapters.counting import Count
+from headcheck.adapters.protocol import Build
+from headcheck.reference.configuration import Configuration, advice
+from headcheck.reference.cost_model import compare
+
+from ..attend import Attend
+from ..cases import Case
+from ..costing import CostFinding, backward_law, judge_cost
+from ..observation import Broken, Failure, NotMet
+from ..session import Crashed, TimedOut
+from ..specification import INFO, MUST, requirement, situated
+from ..timing import Unmeasured, laws, measure
+
+TABLE = Build(64, 8)  # sizes of the comparison, at a length of ten
+CUBIC = 2.6  # the exponents in n of right implementations reach that by the clock
+
+_findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
+
+
+def counter(attend: Attend, case: Case, *, gradients: bool = False) -> Callable[[int, int, int, int], Count]:
+    """Return the function that counts the operations of one example at given sizes."""
+
+    def count(n_q: int, n_k: int, d: int, h: int) -> Count:
+        sizes = replace(case, batch=1, n_q=n_q, n_k=n_k, num_heads=h, d_k=d // h, itself=n_q == n_k)
+        call = replace(sizes.call, parameters=None)  # weights that do not fit are another requirement's
+        if gradients:
+            call = replace(call, cotangent=np.ones_like(call.query))
+        try:
+            return Count.from_mapping(attend.count(call))
+        except (Crashed, TimedOut):
+            raise
+        except Exception as error:
+            return Count(unknown=(f"counting raised {type(error).__name__}: {error}",))
+
+    return count
+
+
+def output_is_right(attend: Attend, case: Case) -> bool | None:
+    """Return whether the oracle agrees with the output, None where there is no oracle."""
+    try:
+        [seen] = attend(case.call)
+        return seen.departs_from_oracle() is None
+    except Broken:
+        return False
+    except NotMet:
+        return None
+
+
+def finding(attend: Attend, case: Case) -> CostFinding:
+    """Return what the subject's operations amount to, counted once for all requirements."""
+    if attend not in _findings:
+        _findings[attend] = judge_cost(
+            counter(attend, case),
+            cross=attend.offers("cross"),
+            right=lambda: output_is_right(attend, case),
+        )
+    return _findings[attend]
+
+
+def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:
+    """Put the laws that were fitted into the record."""
+    attend.measured["polynomial"] = str(found.polynomial or "")
+    if found.cross:
+        attend.measured["cross-attention"] = str(found.cross)
+    if found.elementwise and found.elementwise.coefficients:
+        attend.measured["elementwise beside it"] = str(found.elementwise)
+    if attend.offers("gradients"):
+        gradients = backward_law(counter(attend, case, gradients=True))
+        attend.measured["gradients"] = str(gradients or "follow no polynomial")
+
+
+@requirement(
+    "COST-QUADRATIC",
+    MUST,
+    needs={"cost"},
+    once=True,
+    situation=situated(mask="none", causal=False),
+    formula=r"4 n_q n_k d + 8 n d^2",
+    why="A hidden product over three positions, keys projected again for every query, or a linear stand-in "
+    "sold as attention all give plausible outputs at the lengths of a unit test.",
+)
+def quadratic(attend: Attend, case: Case) -> Failure | None:
+    """Attention takes 4 n_q n_k d and the projections 8 n d^2 floating-point operations, and no other term."""
+    found = finding(attend, case)
+    record_finding(attend, case, found)
+    if found.verdict == "inconclusive":
+        raise NotMet(found.message)
+    return Failure(found.message, kind="cost") if found.verdict == "broken" else None
+
+
+@requirement(
+    "COST-HEADS",
+    MUST,
+    needs={"cost"},
+    once=True,
+    situation=situated(mask="none", causal=False),
+    formula=r"\mathrm{cost}(h \text{ heads of } d / h) = \mathrm{cost}(1 \text{ head of } d)",
+    why="Heads of full width look better in every comparison: they do h times the work.",
+)
+def heads(attend: Attend, case: Case) -> Failure | None:
+    """The operations do not depend on num_heads: h heads of d / h cost what one head of d costs."""
+    found = finding(attend, case)
+    attend.measured["table"] = comparison(attend, case, found)
+    if found.verdict == "inconclusive":
+        raise NotMet(found.message)
+    return Failure(f"costs {found.polynomial}: {found.heads}", kind="cost") if found.heads else None
+
+
+def comparison(attend: Attend, case: Case, found: CostFinding) -> dict[str, object]:
+    """Return the article's table at one size, and beneath it what this subject has and takes."""
+    d, h, n = TABLE.d_model, TABLE.num_heads, 10
+    rows: list[list[object]] = [
+        [cost.title, cost.parameters, cost.operations] for cost in compare(d, h, n, bias=case.bias)
+    ]
+    parameters: object = "not readable"
+    if attend.offers("read"):
+        held = attend.read(replace(TABLE, bias=case.bias, dtype=case.dtype))
+        parameters = sum(array.size for _, array in held.items())
+    if found.polynomial:
+        rows.append([f"counted, with {h} heads", parameters, int(found.polynomial(n, d, h))])
+    return {"columns": [f"at length {n}", "parameters", "operations"], "rows": rows}
+
+
+@requirement(
+    "COST-TIME",
+    INFO,
+    needs={"cost"},
+    once=True,
+    deep=True,
+    formula=r"t(n) \propto n^{\alpha}, \quad t(d) \propto d^{\beta}",
+    why="What the clock says, beside what was counted: the constant in front of the law is the machine's.",
+)
+def time(attend: Attend, case: Case) -> Failure | None:
+    """Time and peak memory are measured against length and width, and their exponents fitted."""
+    if not attend.reference:
+        raise NotMet("timed in a process of its own, which needs a subject with a name")
+    try:
+        fitted = laws(list(measure(attend.reference)))
+    except Unmeasured as reason:
+        raise NotMet(str(reason)) from None
+    for law in fitted:
+        attend.measured[f"{law.quantity} against {law.axis}"] = str(law)
+    attend.measured["plots"] = [law.plot() for law in fitted]
+    steep = [f"{law.quantity} {law}" for law in fitted if law.axis == "n" and law.interval[0] > CUBIC]
+    return Failure(f"grows faster than the square of the length: {', '.join(steep)}") if steep else None
+
+
+@requirement(
+    "CONFIG-HEAD-DIM",
+    INFO,
+    depends_on=(),
+    once=True,
+    formula=r"64 \le d_k \le 128",
+    why="The common rule of thumb: narrower heads see too little, wider ones are too few.",
+)
+def head_width(attend: Attend, case: Case) -> Failure | None:
+    """A head width outside 64 to 128 is noted for the sizes that the subject is used with."""
+    for d_model, num_heads in attend.declaration.sizes:
+        advised = advice(Configuration(d_model, num_heads)).text
+        attend.measured[f"d_model={d_model}, num_heads={num_heads}"] = advised
+    if not attend.declaration.sizes:
+        attend.measured["sizes it is used with"] = "not declared; `headcheck config` takes any"
+    return None
