@@ -85,8 +85,11 @@ def distribution(ratios: Sequence[float], width: int = 260) -> Markup:
     edges = [axis.low * (axis.high / axis.low) ** (i / bins) for i in range(bins + 1)]
     counts = [0] * bins
     for ratio in ratios:
-        share = 0.0 if not ratio > axis.low else math.log(min(ratio, axis.high) / axis.low)
-        counts[min(bins - 1, int(share / math.log(axis.high / axis.low) * bins + 1e-9))] += 1
+        inside = axis.low < ratio < axis.high
+        share = (
+            math.log(ratio / axis.low) / math.log(axis.high / axis.low) if inside else not ratio <= axis.low
+        )
+        counts[min(bins - 1, int(share * bins + 1e-9))] += 1
     tallest = math.sqrt(max(counts, default=0) or 1)
     parts = [_line(axis.start, floor, axis.end, floor, "rule")]
     bars: dict[str, list[str]] = {"bar": [], "bar over": []}

@@ -24,7 +24,7 @@ from . import mathml
 from .charts import distribution
 from .page import anchor, arrange
 from .plain import clean, one_line
-from .words import number
+from .words import Sign, number
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _LONGEST = 20_000  # characters of any one text: a script that makes its inputs may be long
@@ -69,7 +69,7 @@ def _environment() -> Environment:
         "sentence": sentence,
         "short_name": short_name,
         "situations": lambda seen: ", ".join(f"{name} {count}" for name, count in seen.items()),
-        "slug": lambda name: name.lower().replace("_", "-"),
+        "toned": toned,
     }
     environment.filters.update(filters)
     return environment
@@ -78,6 +78,11 @@ def _environment() -> Environment:
 def breakable(text: str, limit: int = 200) -> Markup:
     """Return a name on one line, with places where it may be broken."""
     return Markup("<wbr>").join(_JOINTS.split(one_line(text, limit)))
+
+
+def toned(sign: Sign) -> Markup:
+    """Return the class of a cell whose status calls for attention; the others go without."""
+    return Markup(f' class="{sign.tone}"') if sign.tone in {"bad", "odd"} else Markup()
 
 
 def short_name(subject: str) -> str:

@@ -14,13 +14,13 @@ from markupsafe import Markup
 
 _NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
 _ELEMENTS = frozenset(
-    {"math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "msub", "msup", "msubsup", "munder", "mover"}
-    | {"munderover", "mfrac", "msqrt", "mroot", "mtable", "mtr", "mtd", "mpadded", "mphantom"}
+    {"math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mstyle", "msub", "msup", "msubsup", "munder"}
+    | {"mover", "munderover", "mfrac", "msqrt", "mroot", "mtable", "mtr", "mtd", "mpadded", "mphantom"}
 )
 _ATTRIBUTES = frozenset(
     {"display", "mathvariant", "stretchy", "fence", "form", "separator", "accent", "accentunder", "largeop"}
     | {"movablelimits", "columnalign", "width", "height", "depth", "lspace", "rspace", "minsize", "maxsize"}
-    | {"linethickness", "columnspacing", "rowspacing"}
+    | {"linethickness", "columnspacing", "rowspacing", "displaystyle", "scriptlevel"}
 )
 
 

@@ -34,6 +34,11 @@ class Finding:
         """The sign of its status."""
         return SIGNS[self.verdict.status]
 
+    @property
+    def glyph(self) -> str:
+        """The name of its status's glyph."""
+        return glyph(self.verdict.status)
+
     @cached_property
     def comparison(self) -> Comparison | None:
         """Expected, actual and difference, where there are arrays."""

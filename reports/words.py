@@ -89,14 +89,14 @@ class Standing:
 
     @property
     def sentence(self) -> str:
-        """What follows its name: "breaks 3 of the 52 requirements that apply"."""
+        """What follows the conclusion: "breaks 3 of the 52 requirements that apply"."""
         apply = counted(self.applicable, "requirement that applies", "requirements that apply")
         if self.conclusion == "not conformant":
             return f"breaks {len(self.breaking)} of the {apply}"
         if self.conclusion == "no failure found":
             return f"breaks none of the requirements judged, but {self._open()}"
         if self.conclusion == "not judged":
-            return f"could not be judged: {self._why_not_judged()}"
+            return self._why_not_judged()
         if self.counts[Status.KNOWN_FAILURE]:
             known = counted(self.counts[Status.KNOWN_FAILURE], "known failure", "known failures")
             return f"meets every MUST that applies except for {known}"

@@ -284,7 +284,7 @@ def _proof(subject: str, info: RequirementInfo) -> Evidence:
             **dict.fromkeys(texts, HOSTILE_TEXT),
             matches=(HOSTILE_TEXT,),
             grounds=(HOSTILE_TEXT,),
-            expected=[["<b>x</b>"]],
+            expected=None,
             actual=[[1.0, None]],
         )
     return evidence(info, subject)
