@@ -31,17 +31,13 @@ def place(source: str, root: str, name: str = "unknown") -> Place:
     What lies outside gets a path no repository has, because consumers insist on one: that within
     site-packages for an installed library, otherwise the name of the file, or `name` where nothing is known.
     """
+    fallback = re.sub(r"[^\w.:-]+", "-", one_line(name, 200)).strip("-.") or "unknown"
     path, _, line = source.rpartition(":") if re.search(r":\d+$", source) else (source, "", "1")
-    path = path.replace(os.sep, "/")
-    number = max(1, int(line[:9]))
-    if not path.strip():
-        return Place(one_line(name, 200) or "unknown", 1, inside=False)
-    relative = os.path.normpath(os.path.relpath(path, root) if os.path.isabs(path) else path).replace(
-        os.sep, "/"
-    )
-    if not relative.startswith("..") and "site-packages/" not in relative:
+    path, number = path.replace(os.sep, "/"), max(1, int(line[:9]))
+    seen = os.path.relpath(path, root) if os.path.isabs(path) else os.path.normpath(path)
+    relative = seen.replace(os.sep, "/")
+    if path.strip() and not re.match(r"\.\.?(/|$)", relative) and "site-packages/" not in relative:
         return Place(one_line(relative, 1000), number, inside=True)
     installed = re.search(r"(?:site|dist)-packages/.*", path)
-    return Place(
-        one_line(installed[0] if installed else PurePosixPath(path).name, 1000), number, inside=False
-    )
+    outside = one_line(installed[0] if installed else PurePosixPath(path).name, 1000)
+    return Place(outside, number, inside=False) if outside else Place(fallback, 1, inside=False)
