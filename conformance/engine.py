@@ -176,7 +176,10 @@ class Judgement:
                 share=requirement.share,
                 long=requirement.long,
             )
-        for case in cases:
+        dtypes = self._declaration.dtypes
+        for turn, case in enumerate(cases, start=self._seed):
+            if requirement.every_dtype:
+                case = replace(case, dtype=dtypes[turn % len(dtypes)])
             situated = requirement.situation(case).fitted(self._declaration)
             if situated not in seen:
                 seen.add(situated)

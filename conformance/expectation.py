@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 from headcheck.adapters.protocol import Call, Conventions
-from headcheck.reference.bound import Bounds, Noise, bounds, floors, spread
+from headcheck.reference.bound import Bounds, Noise, bounds, floors, spread, unresolved_rows
 from headcheck.reference.dtypes import FORMATS
 from headcheck.reference.oracle import EXACT, Arithmetic, Stages, attend, vjp
 from headcheck.reference.parameters import Parameters
@@ -104,9 +104,13 @@ class Expectation:
         name = self.conventions.softmax_dtype
         return FORMATS[name].unit if name else 0.0
 
-    def _noise(self) -> Noise:
+    def _noise(self, seed: int = 0) -> Noise:
         softmax = FORMATS[self.conventions.softmax_dtype] if self.conventions.softmax_dtype else None
-        return Noise(FORMATS[self.call.build.dtype], softmax=softmax)
+        return Noise(FORMATS[self.call.build.dtype], softmax=softmax, seed=seed)
+
+    @cached_property
+    def _noisy(self) -> Stages:
+        return self._attend(arithmetic=self._noise())
 
     @cached_property
     def bounds(self) -> Bounds:
@@ -160,6 +164,12 @@ class Expectation:
             empty=self.empty_rows,
             arithmetic=arithmetic,
         )
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the dtype settles the softmax of every row, on which the gradients turn."""
+        unit = max(FORMATS[self.call.build.dtype].unit, self._softmax_unit)
+        return not unresolved_rows(self.exact, self._noisy, self.allowed, unit).any()
 
     @property
     def representable(self) -> bool:

@@ -63,6 +63,7 @@ class Requirement:
     shapes: int | None = None  # how many shapes of the alphabet it is given, where not all
     long: bool = False  # judged on sequences of hundreds as well
     deep: bool = False  # judged only in `deep`, or when it is named
+    every_dtype: bool = False  # its cases take turns through the dtypes declared
 
     @property
     def id(self) -> str:
@@ -92,6 +93,7 @@ def requirement(
     shapes: int | None = None,
     long: bool = False,
     deep: bool = False,
+    every_dtype: bool = False,
     since: str = "1.0",
 ) -> Callable[[Judge], Judge]:
     """Register the decorated judging function; the first line of its docstring is the sentence."""
