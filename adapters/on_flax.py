@@ -119,7 +119,7 @@ class LinenAdapter(FlaxAdapter):
             {"params": tree_of(parameters, path.build)},
             inputs["query"],
             *others,
-            mask=inputs.get("mask"),
+            mask=inputs.get("mask", inputs.get("additive")),
             deterministic=not path.training,
             dropout_rng=jax.random.key(inputs["seed"]) if path.training else None,
             sow_weights=path.variant.weights,
@@ -190,7 +190,10 @@ class NnxAdapter(FlaxAdapter):
         nnx.replace_by_pure_dict(state, tree_of(parameters, path.build))
         module = nnx.merge(graph, state)
         others = () if path.variant.self_attention else (inputs["key"], inputs["value"])
-        options: dict[str, Any] = {"mask": inputs.get("mask"), "deterministic": not path.training}
+        options: dict[str, Any] = {
+            "mask": inputs.get("mask", inputs.get("additive")),
+            "deterministic": not path.training,
+        }
         if path.training:
             options["rngs"] = nnx.Rngs(dropout=jax.random.key(inputs["seed"]))
         if path.causal:

@@ -92,10 +92,10 @@ class DotProductAttentionAdapter(FunctionalAdapter):
         """Return whether this path is not compiled."""
         return path.variant.eager or not compiles(path.build.dtype)
 
-    def inputs(self, call: Call) -> dict[str, Any]:
+    def inputs(self, module: Any, call: Call) -> dict[str, Any]:
         """Return the arguments of the call, its scale among them."""
         scale = call.build.scale
-        return super().inputs(call) | ({} if scale is None else {"scale": np.float64(scale)})
+        return super().inputs(module, call) | ({} if scale is None else {"scale": np.float64(scale)})
 
     def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
         """Project, split, attend, merge, project."""
@@ -107,14 +107,12 @@ class DotProductAttentionAdapter(FunctionalAdapter):
         def split(x: Any) -> Any:
             return x.reshape(*x.shape[:-1], path.build.num_heads, path.build.d_k)
 
-        mask = inputs.get("mask")
-        additive = mask is not None and mask.dtype == inputs["query"].dtype
         context = jax.nn.dot_product_attention(
             split(project(inputs["query"], "q")),
             split(project(inputs["key"], "k")),
             split(project(inputs["value"], "v")),
-            bias=mask if additive else None,
-            mask=None if additive else mask,
+            bias=inputs.get("additive"),
+            mask=inputs.get("mask"),
             scale=inputs.get("scale"),
             is_causal=path.causal,
         )

@@ -83,7 +83,8 @@ class JaxAdapter(Adapter):
         """Return output and attention weights, or None for weights that this path does not return.
 
         ``parameters`` are the fields of `Parameters` that exist.  ``inputs`` holds "query", "key",
-        "value", and, where the call has them, "mask", "padding", and the "seed" of the dropout.
+        "value", and, where the call has them, "mask" or "additive" (a mask in that form), "padding", and
+        the "seed" of the dropout.
         """
 
     @cached_property
@@ -102,14 +103,19 @@ class JaxAdapter(Adapter):
         """Return whether this path is not compiled."""
         return path.variant.eager
 
-    def inputs(self, call: Call) -> dict[str, Any]:
+    def weights_of(self, module: Any) -> Parameters:
+        """Return the weights that a module is called with."""
+        return self.read(module)
+
+    def inputs(self, module: Any, call: Call) -> dict[str, Any]:
         """Return the arguments of the call in its dtype."""
         dtype = DTYPES[call.build.dtype]
         given: dict[str, Any] = {
             name: getattr(call, name).astype(dtype) for name in ("query", "key", "value")
         }
         if call.mask is not None:
-            given["mask"] = handed_over(call.mask, dtype)
+            name = "additive" if call.mask.form == "additive" else "mask"
+            given[name] = handed_over(call.mask, dtype)
         if call.padding is not None:
             given["padding"] = call.padding
         if call.training:
@@ -144,13 +150,13 @@ class JaxAdapter(Adapter):
 
         A float64 call must be traced inside ``precision_of("float64")``.
         """
-        return partial(self.compute, self.path(module, call)), self._arguments(module, call)
+        return partial(self.compute, self.path(module, call)), self.arguments(module, call)
 
     def call(self, module: Any, call: Call) -> Result:
         """Call the implementation, jitted unless the variant is eager."""
         path = self.path(module, call)
         with precision_of(call.build.dtype):
-            arguments = self._arguments(module, call)
+            arguments = self.arguments(module, call)
             if self.runs_eagerly(path):
                 output, weights, gradients = self.compute(path, *jax.tree.map(jnp.asarray, arguments))
             else:
@@ -173,11 +179,12 @@ class JaxAdapter(Adapter):
             call = replace(call, parameters=self.read(self.build(call.build)))
         return script(call, variant, self.source(call, variant))
 
-    def _arguments(self, module: Any, call: Call) -> tuple[Any, ...]:
+    def arguments(self, module: Any, call: Call) -> tuple[Any, Any, Any]:
+        """Return weights, inputs and cotangent in the dtype of the call."""
         dtype = DTYPES[call.build.dtype]
-        parameters = {name: array.astype(dtype) for name, array in self.read(module).items()}
+        parameters = {name: array.astype(dtype) for name, array in self.weights_of(module).items()}
         cotangent = None if call.cotangent is None else call.cotangent.astype(dtype)
-        return parameters, self.inputs(call), cotangent
+        return parameters, self.inputs(module, call), cotangent
 
 
 class FunctionalAdapter(JaxAdapter):
@@ -216,7 +223,8 @@ class FunctionalAdapter(JaxAdapter):
 def over_batch(forward: Callable[[Arrays], tuple[Any, Any]], inputs: Arrays) -> tuple[Any, Any]:
     """Call `forward` on one example at a time, through jax.vmap."""
     mapped = {name: name in ("query", "key", "value", "padding") for name in inputs}
-    mapped["mask"] = one_page_an_example(inputs.get("mask"), inputs["query"].shape[0])
+    for name in ("mask", "additive"):
+        mapped[name] = one_page_an_example(inputs.get(name), inputs["query"].shape[0])
     examples = {name: array[:, None] if mapped[name] else array for name, array in inputs.items()}
     axes = {name: 0 if mapped[name] else None for name in inputs}
     output, weights = jax.vmap(forward, in_axes=(axes,))(examples)

@@ -1,0 +1,128 @@
+"""The script of a call of somebody's own JAX class: how it is imported, made, filled and called."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .discovery import Matched
+from .on_jax_objects import Objects
+from .on_jax_script import Source
+from .on_jax_slots import WRAPPERS, Slot
+from .protocol import Build, Call, SubjectError, Variant
+
+
+def object_source(objects: Objects, method: Matched, name: str, call: Call, variant: Variant) -> Source:
+    """Return what the script of a call of this class needs besides its arrays.
+
+    Raises:
+        SubjectError: the constructor takes a configuration object, which only its owner can write.
+    """
+    if "config" in objects.constructor:
+        raise SubjectError(f"{objects.subject}: no script, for its constructor takes a configuration object")
+    made, arguments = constructed(objects, call.build), called(method, call)
+    answer = f"module{'' if name == '__call__' else f'.{name}'}({arguments})"
+    if variant.weights:
+        attend = [f"output, weights, *_ = {answer}", "return output, weights"]
+    else:
+        attend = [f"returned = {answer}", "return returned[0] if isinstance(returned, tuple) else returned"]
+    nnx = ["from flax import nnx"] if "nnx." in made + arguments else []
+    return Source(
+        imports=[*imported(objects), *nnx],
+        setup=[f"module = {made}", *assigned(objects, call)],
+        attend=attend,
+    )
+
+
+def imported(objects: Objects) -> list[str]:
+    """Return the lines that import an implementation under its own name."""
+    place, _, name = objects.subject.rpartition(":")
+    if place.endswith(".py"):
+        return ["import runpy", f"{name} = runpy.run_path({place!r})[{name!r}]"]
+    return [f"from {objects.implementation.__module__} import {objects.implementation.__qualname__}"]
+
+
+def constructed(objects: Objects, build: Build) -> str:
+    """Return source that makes a module; what is as usual is left to the constructor's defaults."""
+    matched = objects.constructor
+    source = {
+        "d_model": f"{build.d_model}",
+        "num_heads": f"{build.num_heads}",
+        "num_kv_heads": f"{build.num_heads}",
+        "d_k": f"{build.d_k}",
+        "bias": f"{build.bias}",
+        "dropout": f"{build.dropout}",
+        "scale": f"{build.scale}",
+        "seed": f"{build.seed}",
+        "length": "1024",
+        "need weights": "True",
+        "key": f"jax.random.key({build.seed})",
+        "rngs": f"nnx.Rngs({build.seed})",
+        "dtype": f"jnp.{build.dtype}",
+        "param dtype": f"jnp.{build.dtype}",
+    }
+    usual = {
+        "bias": build.bias,
+        "dropout": build.dropout == 0,
+        "scale": build.scale is None,
+        "seed": True,
+        "length": True,
+        "key": True,
+    }
+    for role, left_out in usual.items():
+        if left_out and not matched.required.intersection(matched.names.get(role, ())):
+            del source[role]
+    return f"{objects.implementation.__name__}({_listed(*matched.arguments(source))})"
+
+
+def assigned(objects: Objects, call: Call) -> list[str]:
+    """Return the lines that put the weights into ``module``; zeros into a bias that the call lacks."""
+    lines = []
+    for name, slot in objects.slots.items():
+        value = name + (".T" if slot.transposed else "")
+        if getattr(call.parameters, name) is None:
+            if "bias" in objects.constructor:
+                continue
+            value = f"jnp.zeros({call.build.d_model}, dtype=jnp.{call.build.dtype})"
+        lines.append(_assignment(objects, slot, value))
+    return lines
+
+
+def called(method: Matched, call: Call) -> str:
+    """Return the arguments of the method."""
+    key = f"jax.random.key({call.seed})"
+    source = {"query": "query", "key": "key", "value": "value", "memory": "key", "need weights": "True"}
+    if call.mask is not None:
+        additive = call.mask.form == "additive" and "additive" in method
+        source["additive" if additive else "mask"] = "mask"
+    if call.padding is not None:
+        source["padding"] = "padding"
+    if call.causal:
+        source["causal"] = "True"
+    if call.build.scale is not None:
+        source["scale"] = f"{call.build.scale}"
+    if call.build.dropout:
+        source |= {"training": f"{call.training}", "deterministic": f"{not call.training}"}
+    if call.training:
+        source |= {"dropout key": key, "rngs": f"nnx.Rngs(dropout={key})"}
+    return _listed(*method.arguments(source))
+
+
+def _listed(arguments: list[Any], keywords: dict[str, Any]) -> str:
+    return ", ".join([*map(str, arguments), *(f"{name}={text}" for name, text in keywords.items())])
+
+
+def _assignment(objects: Objects, slot: Slot, value: str) -> str:
+    """Return the line that puts a value into a slot, as the object allows it."""
+    names = [name for name in slot.names if name not in WRAPPERS]
+    holder, own = "module", objects.trial
+    for name in names[:-1]:
+        is_entry = isinstance(own, dict)
+        holder += f"[{name!r}]" if is_entry else f".{name}"
+        own = own[name] if is_entry else getattr(own, name)
+    if isinstance(own, dict):
+        return f"{holder}[{names[-1]!r}] = {value}"
+    if len(names) < len(slot.names):
+        return f"{holder}.{names[-1]}.set_value({value})"
+    if objects.frozen:
+        return f"object.__setattr__({holder}, {names[-1]!r}, {value})"
+    return f"{holder}.{names[-1]} = {value}"

@@ -1,0 +1,121 @@
+"""The objects of one JAX class: how they are made, where they keep weights, and copies that hold others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from importlib import import_module
+from typing import Any
+
+import jax
+
+from . import discovery
+from .on_jax_function import DTYPES, Arrays, precision_of
+from .on_jax_leaves import Names, leaves, sketched, with_leaves
+from .on_jax_slots import Slot, placed, slots
+from .protocol import Build, SubjectError
+
+TRIAL = Build(d_model=8, num_heads=2)
+UNTRACEABLE = (
+    jax.errors.ConcretizationTypeError,
+    jax.errors.TracerArrayConversionError,
+    jax.errors.TracerIntegerConversionError,
+    jax.errors.NonConcreteBooleanIndexError,
+    jax.errors.UnexpectedTracerError,
+)
+
+
+class Objects:
+    """Makes the objects of one class.
+
+    SubjectError where the constructor's parameters or the attributes for the weights are not recognised.
+    """
+
+    def __init__(self, implementation: Callable[..., Any], subject: str):
+        self.constructor = discovery.constructor(implementation, subject)
+        self.implementation = implementation
+        self.subject = subject
+        self._templates: dict[Build, Any] = {}
+
+    @cached_property
+    def trial(self) -> Any:
+        """An object of modest size, to be looked at and not to be called."""
+        try:
+            return self.template(TRIAL)
+        except SubjectError:
+            raise
+        except Exception as error:
+            raise SubjectError(
+                f"{self.subject}: {self.constructor.signature} could not be called with d_model="
+                f"{TRIAL.d_model}, num_heads={TRIAL.num_heads}: {type(error).__name__}: {error}\n"
+                f"Expected a module. Write an adapter: headcheck adapter new {self.subject}"
+            ) from error
+
+    @cached_property
+    def slots(self) -> Mapping[str, Slot]:
+        """Where each parameter is kept."""
+        return slots(self.trial, self.subject)
+
+    @cached_property
+    def stateful(self) -> bool:
+        """Whether an object holds arrays besides its weights, which its seed may decide."""
+        return bool(self.state(self.trial))
+
+    @cached_property
+    def frozen(self) -> bool:
+        """Whether an object refuses plain assignment to its attributes."""
+        own = with_leaves(self.trial, {})
+        name = next(iter(self.slots.values())).names[0]
+        try:
+            setattr(own, name, getattr(own, name))
+        except (AttributeError, TypeError):
+            return True
+        return False
+
+    def state(self, own: Any) -> dict[Names, Any]:
+        """Return the arrays that an object holds besides its weights."""
+        return _besides(own, self.slots)
+
+    def construct(self, build: Build) -> Any:
+        """Return a new object with its own initial weights."""
+        values = discovery.constructor_values(build)
+        with precision_of(build.dtype):
+            values |= dict.fromkeys(("dtype", "param dtype"), DTYPES[build.dtype])
+            if "key" in self.constructor:
+                values["key"] = jax.random.key(build.seed)
+            if "rngs" in self.constructor:
+                values["rngs"] = import_module("flax.nnx").Rngs(build.seed)
+            arguments, keywords = self.constructor.arguments(values)
+            return self.implementation(*arguments, **keywords)
+
+    def template(self, build: Build) -> Any:
+        """Return an object of this build, from which others are copied and which nobody calls.
+
+        It is traced where it can be, because random weights cost a compilation for each new size.
+        """
+        if build not in self._templates:
+            try:
+                with precision_of(build.dtype):
+                    sketch = sketched(lambda: self.construct(build))
+                complete = not _besides(sketch, slots(sketch, self.subject))
+            except UNTRACEABLE:
+                complete = False
+            self._templates[build] = sketch if complete else self.construct(build)
+        return self._templates[build]
+
+    def filled(self, own: Any, parameters: Arrays, state: Mapping[Names, Any] | None = None) -> Any:
+        """Return a copy of an object that holds these arrays, by their names in `Parameters`."""
+        arrays = placed(parameters, self.slots, leaves(own)) | dict(state or {})
+        try:
+            return with_leaves(own, arrays)
+        except (AttributeError, TypeError) as error:
+            raise SubjectError(
+                f"{self.subject}: weights cannot be put in: {error}. Expected an object that can be copied "
+                f"and attributes that can be set; write an adapter: headcheck adapter new {self.subject}"
+            ) from error
+
+
+def _besides(own: Any, slots: Mapping[str, Slot]) -> dict[Names, Any]:
+    """Return the arrays of JAX that are in no slot; those of NumPy are constants of the class."""
+    known = {slot.names for slot in slots.values()}
+    return {n: leaf for n, leaf in leaves(own).items() if n not in known and isinstance(leaf, jax.Array)}
