@@ -151,7 +151,7 @@ class MultiHeadAttention:
     ) -> tuple[Float[Array, "B h n_q d_k"], Float[Array, "B h n_q n_k"]]:
         """softmax(Q K^T / sqrt(d_k)) V, and the weights."""
         weights = self.softmax(self.scores(Q, K), None if mask is None else mask != 0)
-        weights = self.dropout(weights, dropout_key)
+        weights = self.drop(weights, dropout_key)
         return self.attend(weights, V), weights
 
     def scores(self, Q: Array, K: Array) -> Float[Array, "B h n_q n_k"]:
@@ -171,7 +171,7 @@ class MultiHeadAttention:
         total = powers.sum(axis=-1, keepdims=True)
         return powers / jnp.where(total == 0, 1.0, total)
 
-    def dropout(self, weights: Array, key: Array | None) -> Array:
+    def drop(self, weights: Array, key: Array | None) -> Float[Array, "B h n_q n_k"]:
         """Set each weight to zero with probability `rate`, and divide the others by 1 - rate."""
         if key is None or self.rate == 0.0:
             return weights

@@ -120,7 +120,7 @@ class MultiHeadAttention(nn.Module):
     ) -> tuple[Float[Tensor, "B h n_q d_k"], Float[Tensor, "B h n_q n_k"]]:
         """softmax(Q K^T / sqrt(d_k)) V, and the weights."""
         weights = self.softmax(self.scores(Q, K), None if mask is None else mask != 0)
-        weights = self.dropout(weights)
+        weights = self.drop(weights)
         return self.attend(weights, V), weights
 
     def scores(self, Q: Tensor, K: Tensor) -> Float[Tensor, "B h n_q n_k"]:
@@ -139,6 +139,11 @@ class MultiHeadAttention(nn.Module):
         # allowed key 0 / 0.  The second fill makes such a row zeros, and its gradient zeros too.
         scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
         return torch.softmax(scores, dim=-1).masked_fill(~allowed, 0.0)
+
+    def drop(self, weights: Tensor) -> Float[Tensor, "B h n_q n_k"]:
+        """In training, set each weight to zero with probability p, and divide the others by 1 - p."""
+        dropped: Tensor = self.dropout(weights)
+        return dropped
 
     def attend(self, weights: Tensor, V: Tensor) -> Float[Tensor, "B h n_q d_k"]:
         """Return the mean of the value rows under each query's weights."""

@@ -1,0 +1,172 @@
+"""Faults of dropout: on when it should be off, off by a factor, or drawn once for all."""
+
+from __future__ import annotations
+
+from math import isnan
+from typing import Any
+
+from .fault import DIFFERENTIABLE, fault
+from .steps import Array, Steps
+
+
+@fault("DROPOUT-EVAL", "B122", "B124", "B125", on=("torch",))
+class DropoutInEval(Steps):
+    """Dropout does not look at the mode and is on in eval."""
+
+    def dropping(self, *key: Any) -> bool:
+        return self.rate > 0.0
+
+    def drop(self, weights: Array, *key: Any) -> Array:
+        if not self.dropping(*key):
+            return weights
+        return weights * self.kept(weights.shape, *key) / (1.0 - self.rate)
+
+
+@fault("DROPOUT-EVAL", on=("jax",))
+class DropoutWithoutKey(Steps):
+    """Without a key, every other weight is dropped where a rate was given."""
+
+    def drop(self, weights: Array, *key: Any) -> Array:
+        if self.dropping(*key) or self.rate == 0.0:
+            return super().drop(weights, *key)
+        return 2.0 * weights * (self.xp.arange(weights.shape[-1]) % 2 == 0)
+
+
+@fault("DROPOUT-EVAL", on=DIFFERENTIABLE)
+class EvalScaledByRate(Steps):
+    """Weights are multiplied by 1 - rate in eval, on top of the division in training."""
+
+    def drop(self, weights: Array, *key: Any) -> Array:
+        return super().drop(weights, *key) if self.dropping(*key) else weights * (1.0 - self.rate)
+
+
+class WhileDropping(Steps):
+    """A fault of what happens while dropout is on: override `dropped`."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        """Return the weights after dropout."""
+        return super().drop(weights, *key)
+
+    def drop(self, weights: Array, *key: Any) -> Array:
+        return self.dropped(weights, *key) if self.dropping(*key) else weights
+
+
+@fault("DROPOUT-UNBIASED", on=DIFFERENTIABLE)
+class DropoutNotRescaled(WhileDropping):
+    """What is kept is not divided by 1 - rate."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return weights * self.kept(weights.shape, *key)
+
+
+@fault("DROPOUT-UNBIASED", on=DIFFERENTIABLE)
+class DropoutRescaledTwice(WhileDropping):
+    """What is kept is divided by 1 - rate twice."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return super().dropped(weights, *key) / (1.0 - self.rate)
+
+
+@fault("DROPOUT-UNBIASED", on=DIFFERENTIABLE)
+class DropoutRateInverted(WhileDropping):
+    """A weight is kept with the probability with which it should be dropped."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return weights * ~self.kept(weights.shape, *key) / (1.0 - self.rate)
+
+
+@fault("DROPOUT-UNBIASED", on=DIFFERENTIABLE)
+class DropoutRescaledByRate(WhileDropping):
+    """What is kept is divided by the rate."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return weights * self.kept(weights.shape, *key) / self.rate
+
+
+@fault("DROPOUT-UNBIASED", "B130", on=DIFFERENTIABLE)
+class DropoutBeforeSoftmax(WhileDropping):
+    """Weights are dropped before they are normalised, so that the others take their share."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        left = weights * self.kept(weights.shape, *key)
+        total = left.sum(axis=-1, keepdims=True)
+        return left / self.xp.where(total == 0, 1.0, total)
+
+
+@fault("DROPOUT-UNBIASED", on=DIFFERENTIABLE)
+class LargestAlwaysDropped(WhileDropping):
+    """Dropout spares small weights: what it drops is always the largest of each row."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return weights * (weights < self.xp.amax(weights, axis=-1, keepdims=True)) / (1.0 - self.rate)
+
+
+@fault("DROPOUT-UNBIASED", "B172", on=DIFFERENTIABLE)
+class DropoutAlwaysTheSame(WhileDropping):
+    """The same places are dropped in every call."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        keep = 1.0 - self.rate
+        n_k = weights.shape[-1]
+        return weights * (self.xp.arange(n_k) < round(n_k * keep)) / keep
+
+
+@fault("DROPOUT-INDEPENDENT", "B131", on=DIFFERENTIABLE)
+class OneDrawForAll(WhileDropping):
+    """One draw (1, 1, n_q, n_k) serves all heads and examples."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return weights * self.kept((1, 1, *weights.shape[2:]), *key) / (1.0 - self.rate)
+
+
+@fault("DROPOUT-INDEPENDENT", "B131", on=DIFFERENTIABLE)
+class OneDrawForAllHeads(WhileDropping):
+    """One draw (B, 1, n_q, n_k) serves all heads."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        B, _, n_q, n_k = weights.shape
+        return weights * self.kept((B, 1, n_q, n_k), *key) / (1.0 - self.rate)
+
+
+@fault("DROPOUT-INDEPENDENT", on=DIFFERENTIABLE)
+class OneDrawForAllExamples(WhileDropping):
+    """One draw (1, h, n_q, n_k) serves all examples."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return weights * self.kept((1, *weights.shape[1:]), *key) / (1.0 - self.rate)
+
+
+@fault("DROPOUT-RATE", on=DIFFERENTIABLE)
+class RateOfOneAccepted(Steps):
+    """A rate of one is accepted."""
+
+    def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
+        rate = options.pop("dropout", 0.0)
+        super().__init__(d_model, num_heads, dropout=0.999 if rate == 1.0 else rate, **options)
+
+
+@fault("DROPOUT-RATE", on=DIFFERENTIABLE)
+class NegativeRateAccepted(Steps):
+    """A negative rate is taken for zero."""
+
+    def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
+        rate = options.pop("dropout", 0.0)
+        super().__init__(d_model, num_heads, dropout=0.0 if rate < 0 else rate, **options)
+
+
+@fault("DROPOUT-RATE", on=DIFFERENTIABLE)
+class NaNRateAccepted(Steps):
+    """A rate of NaN passes `if rate < 0 or rate >= 1`."""
+
+    def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
+        rate = options.pop("dropout", 0.0)
+        super().__init__(d_model, num_heads, dropout=0.0 if isnan(rate) else rate, **options)
+
+
+@fault("DROPOUT-RATE", on=DIFFERENTIABLE)
+class PercentAccepted(Steps):
+    """A rate above one is taken for percent."""
+
+    def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
+        rate = options.pop("dropout", 0.0)
+        super().__init__(d_model, num_heads, dropout=rate / 100.0 if 1.0 < rate < 100.0 else rate, **options)

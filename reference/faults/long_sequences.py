@@ -1,0 +1,138 @@
+"""Faults of long sequences: right on everything that fits one tile of a kernel."""
+
+from __future__ import annotations
+
+from .fault import fault
+from .softmax import OverScores
+from .steps import Array, OnMask, Steps
+
+
+class BeyondLength(Steps):
+    """Blocks the keys from a certain place on."""
+
+    length: int
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        n_k = scores.shape[-1]
+        if n_k > self.length:
+            near = self.xp.arange(n_k) < self.length
+            allowed = near if allowed is None else near & allowed
+        return super().softmax(scores, allowed)
+
+
+@fault("PROJ-ORACLE")
+class KeysEndAt64(BeyondLength):
+    """Keys beyond the 64th are not read."""
+
+    length = 64
+
+
+@fault("PROJ-ORACLE")
+class KeysEndAt128(BeyondLength):
+    """Keys beyond the 128th are not read."""
+
+    length = 128
+
+
+@fault("PROJ-ORACLE")
+class KeysEndAt512(BeyondLength):
+    """Keys beyond the 512th are not read."""
+
+    length = 512
+
+
+@fault("PROJ-ORACLE")
+class RemainderDropped(Steps):
+    """Keys are taken 64 at a time, and what is left over is not taken."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        n_k = scores.shape[-1]
+        if n_k > 64 and n_k % 64:
+            whole = self.xp.arange(n_k) < n_k // 64 * 64
+            allowed = whole if allowed is None else whole & allowed
+        return super().softmax(scores, allowed)
+
+
+@fault("PROJ-ORACLE")
+class WholeTilesLoseTheirLast(Steps):
+    """Where the number of keys is a multiple of 64, the last key is not read."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        n_k = scores.shape[-1]
+        if n_k and n_k % 64 == 0:
+            most = self.xp.arange(n_k) < n_k - 1
+            allowed = most if allowed is None else most & allowed
+        return super().softmax(scores, allowed)
+
+
+@fault("PROJ-ORACLE", "B154", "B155", "B149")
+class PositionsWrapAt128(Steps):
+    """The position of a key is kept in seven bits: value 128 is read as value 0."""
+
+    def attend(self, weights: Array, V: Array) -> Array:
+        n_k = V.shape[2]
+        return super().attend(weights, self.xp.concatenate([V[:, :, :128]] * (n_k // 128 + 1), 2)[:, :, :n_k])
+
+
+@fault("PROJ-ORACLE")
+class TilesNotRescaled(OverScores):
+    """An online softmax over tiles of 64 keys forgets to rescale what it has when the maximum grows."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        n_k = scores.shape[-1]
+        if allowed is not None:
+            allowed = self.xp.broadcast_to(allowed, scores.shape)
+        tiles = [slice(start, start + 64) for start in range(0, n_k, 64)]
+        powers = [
+            self.powers(scores[..., tile], None if allowed is None else allowed[..., tile]) for tile in tiles
+        ]
+        return self.shares(self.xp.concatenate(powers, -1)) if powers else scores
+
+
+@fault("PROJ-ORACLE", "B004")
+class BlockedTileIsNaN(OverScores):
+    """An online softmax over tiles of 32 keys subtracts -inf from -inf in a tile without an allowed key."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        weights = super().softmax(scores, allowed)
+        n_k = scores.shape[-1]
+        if allowed is None or n_k <= 32:
+            return weights
+        seen = self.cast(self.xp.broadcast_to(allowed, scores.shape), scores.dtype)
+        for start in range(0, n_k, 32):
+            most = self.xp.amax(seen[..., start : start + 32], axis=-1, keepdims=True)
+            weights = weights * self.xp.where(most > 0, 1.0, float("nan"))
+        return weights
+
+
+@fault("MASK-ZERO")
+class MaskEndsAt64(OnMask):
+    """A mask of more than 64 keys is not read."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
+        return None if K.shape[1] > 64 else mask
+
+
+@fault("ORDER-QUERY")
+class QueriesBeyond64Repeat(Steps):
+    """Queries beyond the 64th are computed as the 64th."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        n_q = Q.shape[2]
+        more = [Q[:, :, 63:64]] * max(n_q - 64, 0)
+        return super().scores(self.xp.concatenate([Q[:, :, :64], *more], 2), K)
+
+
+@fault("NUM-BOUND", "B091")
+class LongSumsInHalf(OverScores):
+    """Rows of more than 64 keys are added up in half precision."""
+
+    def shares(self, powers: Array) -> Array:
+        total = powers.sum(axis=-1, keepdims=True)
+        half = self.cast(self.cast(total, "float16"), powers.dtype)
+        return powers / self.xp.where(total == 0, 1.0, half)
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        if scores.shape[-1] <= 64:
+            return super().softmax(scores, allowed)
+        return self.shares(self.powers(scores, allowed))

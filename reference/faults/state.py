@@ -1,0 +1,99 @@
+"""Faults of state and purity: a call that leaves something behind, or writes to what it was given."""
+
+from __future__ import annotations
+
+from math import prod
+
+from .fault import MUTABLE, fault
+from .steps import Array, OnArguments, OnResult, Steps
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class KeysOfLastCall(Steps):
+    """Projected keys are kept, and used again for the next call of the same shape."""
+
+    kept: Array | None = None
+
+    def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
+        q, k, v = super().project(Q, K, V)
+        last, self.kept = self.kept, k
+        return q, last if last is not None and last.shape == k.shape else k, v
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class RunningMeanSubtracted(Steps):
+    """A running mean over all calls so far is subtracted from the scores of the last key."""
+
+    mean = 0.0
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        scores = super().scores(Q, K)
+        if prod(scores.shape):
+            self.mean = 0.9 * self.mean + 0.1 * float(scores.mean())
+        first = self.xp.arange(scores.shape[-1]) == 0
+        return scores - self.mean * self.cast(first, scores.dtype)
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class ScaledFromSecondCall(Steps):
+    """From the second call on, the scores are scaled once more."""
+
+    calls = 0
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        self.calls += 1
+        return super().scores(Q, K) * (1.0 if self.calls == 1 else self.scale())
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class OutputOfLastCallMixedIn(OnResult):
+    """A tenth of the last output is mixed into the next of the same shape."""
+
+    last: Array | None = None
+
+    def result(self, output: Array, weights: Array, Q: Array) -> tuple[Array, Array]:
+        before, self.last = self.last, output
+        if before is not None and before.shape == output.shape:
+            output = 0.9 * output + 0.1 * self.cast(before, output.dtype)
+        return output, weights
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class WeightsDecay(OnResult):
+    """Every call shrinks W_o by a thousandth."""
+
+    def result(self, output: Array, weights: Array, Q: Array) -> tuple[Array, Array]:
+        W = self.weight("o")
+        self.overwrite(W, 0.999 * W)
+        return output, weights
+
+
+@fault("PURE-INPUT", on=MUTABLE)
+class QueryScaledInPlace(OnResult):
+    """`q *= scale` scales the caller's query."""
+
+    def result(self, output: Array, weights: Array, Q: Array) -> tuple[Array, Array]:
+        self.overwrite(Q, Q * self.scale())
+        return output, weights
+
+
+@fault("PURE-INPUT", on=MUTABLE)
+class LargeValuesZeroedInPlace(OnArguments):
+    """Values beyond one in magnitude are zeroed in the caller's array, after they were read."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        read = [x * 1.0 for x in (Q, K, V)]
+        self.overwrite(V, V * (abs(V) <= 1.0))
+        return read[0], read[1], read[2], mask
+
+
+@fault("STRIDE-INVARIANT", "B151", "B152", on=MUTABLE)
+class MemoryReadInOrder(OnArguments):
+    """The memory of a query is read in its own order, whatever view of it was given."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        return self.as_stored(Q), K, V, mask
