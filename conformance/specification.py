@@ -106,7 +106,7 @@ def requirement(
         )
         if id in _REGISTER or not statement:
             raise ValueError(f"{id} is registered twice or has no sentence")
-        _REGISTER[id] = Requirement(info, judge, situation, once, share, shapes, long, deep)
+        _REGISTER[id] = Requirement(info, judge, situation, once, share, shapes, long, deep, every_dtype)
         return judge
 
     return register
