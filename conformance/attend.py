@@ -27,6 +27,11 @@ class Attend:
         self.ratios: dict[str, list[float]] = {}  # dtype -> worst error over bound, one a judged call
         self._seen: dict[Call, Observation] = {}
 
+    @property
+    def reference(self) -> str:
+        """The subject's name, "" where it cannot be loaded by one."""
+        return self._session.reference
+
     def __call__(self, *calls: Call) -> list[Observation]:
         """Make each call on a fresh module; Broken where one raises."""
         observations = self.outcomes(*calls)

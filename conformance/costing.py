@@ -46,12 +46,16 @@ _HEADS = Axis("h", (2, 4, 6), lowest=-1)
 SELF = Plan((Axis("n", (2, 3, 5, 7)), Axis("d", (12, 24, 36, 48)), _HEADS), (9, 60, 10), _self)
 # For code that works in tiles: multiples of the usual ones, so that padding adds nothing.
 TILED = Plan((Axis("n", (128, 256, 384, 512)), Axis("d", (96, 192, 288, 384)), _HEADS), (640, 480, 10), _self)
-CROSS = Plan(
-    (Axis("n_q", (2, 3, 5)), Axis("n_k", (4, 7, 9)), Axis("d", (12, 24, 36))),
-    (6, 8, 48),
-    lambda n_q, n_k, d: (n_q, n_k, d, 2),
-)
-BACKWARD = Plan((Axis("n", (2, 3, 5)), Axis("d", (12, 24, 36))), (7, 48), lambda n, d: (n, n, d, 2))
+
+
+def _cross(n_q: int, n_k: int, d: int) -> Sizes:
+    return n_q, n_k, d, 2
+
+
+_WIDTHS = Axis("d", (12, 24, 36))
+CROSS = Plan((Axis("n_q", (2, 5)), Axis("n_k", (4, 7)), _WIDTHS), (3, 9, 48), _cross)
+CROSS_SQUARED = Plan((Axis("n_q", (2, 3, 5)), Axis("n_k", (4, 7, 9)), _WIDTHS), (6, 8, 48), _cross)
+BACKWARD = Plan((Axis("n", (2, 3, 5)), _WIDTHS), (7, 48), lambda n, d: (n, n, d, 2))
 
 
 @dataclass(frozen=True)
@@ -78,7 +82,7 @@ class CostFinding:
 def judge_cost(
     count: Counter, *, cross: bool = True, right: Callable[[], bool | None] = lambda: None
 ) -> CostFinding:
-    """Judge a cost from counts at 49 sizes, and where keys may differ from queries at 28 more.
+    """Judge a cost from counts at 49 sizes, and where keys may differ from queries at 13 more.
 
     ``count(n_q, n_k, d, h)`` gives the operations of one example; ``right()`` says whether the output is
     the oracle's, None where that is not known, and is asked only where the count is too low to be believed.
@@ -90,6 +94,8 @@ def judge_cost(
     if finding.verdict != "holds" or not cross:
         return finding
     crossed = _judge(count, CROSS, right)
+    if crossed.reason == "lawless":
+        crossed = _judge(count, CROSS_SQUARED, right)
     if crossed.verdict == "holds":
         return replace(finding, cross=crossed.polynomial)
     return replace(crossed, words=f"with other keys than queries, {crossed.words}")

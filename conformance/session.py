@@ -30,6 +30,8 @@ class TimedOut(Exception):
 class Session(ABC):
     """A subject that can be asked.  Arrays, names and declarations go in and come back."""
 
+    reference = ""  # the subject's name, where another process could load it by that
+
     @abstractmethod
     def _perform(self, verb: str, *arguments: Any, **options: Any) -> Any: ...
 
@@ -94,7 +96,7 @@ class Isolated(Session):
     def __init__(self, reference: str, *, timeout: float = 60.0, patience: float = 300.0):
         from pebble import ProcessPool
 
-        self._reference = reference
+        self.reference = reference
         self._timeout = timeout
         self._patience = patience  # for the first answer, which waits for imports and compilers
         self._pool = ProcessPool(
@@ -110,7 +112,7 @@ class Isolated(Session):
     ) -> Any:
         from .serve import perform
 
-        return self._pool.schedule(perform, args=(self._reference, verb, arguments, options), timeout=timeout)
+        return self._pool.schedule(perform, args=(self.reference, verb, arguments, options), timeout=timeout)
 
     def declare(self) -> Declaration:
         """Return the adapter's declaration, asked for when the worker was started."""

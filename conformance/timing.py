@@ -69,13 +69,27 @@ class PowerLaw:
         settled = "" if high - low < 1 else ", too wide to say anything"
         return f"{self.axis}^{self.exponent:.2f} ({low:.2f} to {high:.2f}{settled})"
 
+    @property
+    def x_name(self) -> str:
+        """The name of the axis along which sizes grow."""
+        return {"n": "length n", "d": "width d"}[self.axis]
+
+    @property
+    def y_name(self) -> str:
+        """The name of what was measured, with its unit."""
+        return {"time": "CPU seconds", "memory": "peak bytes"}[self.quantity]
+
+    @property
+    def title(self) -> str:
+        """What the plot shows."""
+        return f"{self.quantity} against {self.x_name}"
+
     def plot(self) -> dict[str, Any]:
         """Return what a log-log chart is drawn from, as plain numbers."""
-        names = {"n": "length n", "d": "width d", "time": "CPU seconds", "memory": "bytes"}
         return {
-            "title": f"{self.quantity} against {names[self.axis]}",
-            "x": names[self.axis],
-            "y": names[self.quantity],
+            "title": self.title,
+            "x": self.x_name,
+            "y": self.y_name,
             "points": [list(point) for point in self.points],
             "law": [self.coefficient, self.exponent],
             "interval": list(self.interval),

@@ -18,6 +18,7 @@ from headcheck.reference.configuration import (
 )
 from headcheck.reference.configuration_fields import Fields, UnreadableConfigurationError, read
 
+from .tables import table
 from .usage import UsageCommand
 
 REFUSED = 1
@@ -148,12 +149,16 @@ def _lines(described: Mapping[str, Any], *, markdown: bool) -> list[str]:
     lines = [f"## {title}" if markdown else title, ""]
     if d["read_from"]:
         lines += ["read from: " + ", ".join(sorted(set(d["read_from"].values()))), ""]
-    lines += _table(
+    lines += table(
         ("stage", "computed", "shape", ""),
         [(s["name"], s["formula"], _shape(s["shape"]), s["symbols"]) for s in d["stages"]],
-        markdown,
+        markdown=markdown,
     )
-    lines += ["", *_table(("", *(cost["name"] for cost in d["costs"])), _rows(d["costs"]), markdown), ""]
+    lines += [
+        "",
+        *table(("", *(cost["name"] for cost in d["costs"])), _rows(d["costs"]), markdown=markdown),
+        "",
+    ]
     return [*lines, d["advice"], *(f"not covered: {what}" for what in d["not_covered"])]
 
 
@@ -175,16 +180,6 @@ def _rows(costs: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         sizes = (_memory(cost["weight_matrix_bytes"][dtype]) for cost in costs)
         rows.append((f"attention weights, {dtype}", *sizes))
     return rows
-
-
-def _table(header: tuple[str, ...], rows: list[tuple[str, ...]], markdown: bool) -> list[str]:
-    if markdown:
-        cells = [header, tuple("---" for _ in header), *rows]
-        return ["| " + " | ".join(row) + " |" for row in cells]
-    aligned = [">" if all(row[i][:1].isdigit() for row in rows) else "<" for i in range(len(header))]
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    layout = "  ".join(f"{{:{side}{width}}}" for side, width in zip(aligned, widths, strict=True))
-    return [layout.format(*row).rstrip() for row in (header, *rows)]
 
 
 def _shape(shape: list[int]) -> str:

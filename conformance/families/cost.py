@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -31,7 +32,9 @@ def counter(attend: Attend, case: Case, *, gradients: bool = False) -> Callable[
 
     def count(n_q: int, n_k: int, d: int, h: int) -> Count:
         sizes = replace(case, batch=1, n_q=n_q, n_k=n_k, num_heads=h, d_k=d // h, itself=n_q == n_k)
-        call = replace(sizes.call, parameters=None)  # weights that do not fit are another requirement's
+        call = sizes.call
+        if not attend.offers("parameters"):
+            call = replace(call, parameters=None)
         if gradients:
             call = replace(call, cotangent=np.ones_like(call.query))
         try:
@@ -89,7 +92,7 @@ def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:
     "sold as attention all give plausible outputs at the lengths of a unit test.",
 )
 def quadratic(attend: Attend, case: Case) -> Failure | None:
-    """Attention takes 4 n_q n_k d and the projections 8 n d^2 floating-point operations, and no other term."""
+    """Attention takes 4 n_q n_k d and the projections 8 n d^2 floating-point operations, and nothing more."""
     found = finding(attend, case)
     record_finding(attend, case, found)
     if found.verdict == "inconclusive":
@@ -115,18 +118,20 @@ def heads(attend: Attend, case: Case) -> Failure | None:
     return Failure(f"costs {found.polynomial}: {found.heads}", kind="cost") if found.heads else None
 
 
-def comparison(attend: Attend, case: Case, found: CostFinding) -> dict[str, object]:
+def comparison(
+    attend: Attend, case: Case, found: CostFinding, sizes: Build = TABLE, n: int = 10
+) -> dict[str, Any]:
     """Return the article's table at one size, and beneath it what this subject has and takes."""
-    d, h, n = TABLE.d_model, TABLE.num_heads, 10
-    rows: list[list[object]] = [
+    d, h = sizes.d_model, sizes.num_heads
+    rows: list[list[Any]] = [
         [cost.title, cost.parameters, cost.operations] for cost in compare(d, h, n, bias=case.bias)
     ]
-    parameters: object = "not readable"
+    held: int | str = "not readable"
     if attend.offers("read"):
-        held = attend.read(replace(TABLE, bias=case.bias, dtype=case.dtype))
-        parameters = sum(array.size for _, array in held.items())
+        parameters = attend.read(replace(sizes, bias=case.bias, dtype=case.dtype))
+        held = sum(array.size for _, array in parameters.items())
     if found.polynomial:
-        rows.append([f"counted, with {h} heads", parameters, int(found.polynomial(n, d, h))])
+        rows.append([f"counted, with {h} heads", held, int(found.polynomial(n, d, h))])
     return {"columns": [f"at length {n}", "parameters", "operations"], "rows": rows}
 
 

@@ -1,1 +1,231 @@
-"""Gradients."""
+"""Gradients: the vector-Jacobian product, for every input and every parameter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from headcheck.adapters.protocol import Call, Mask
+from headcheck.reference.dtypes import FORMATS, quantise
+
+from ..attend import Attend
+from ..cases import Case
+from ..observation import Failure, Measured, NotMet, Observation
+from ..specification import MUST, masked, requirement, unmasked
+from .softmax import levelled
+
+INPUTS = ("query", "key", "value")
+
+
+def differentiated(call: Call, rows: np.ndarray | None = None) -> Call:
+    """Return the call with a cotangent, zero but for these rows (B, n_q) of the output where they are given."""
+    rng = np.random.default_rng(11)
+    cotangent = quantise(rng.standard_normal(call.query.shape), call.build.dtype)
+    return replace(call, cotangent=cotangent if rows is None else np.where(rows[..., None], cotangent, 0.0))
+
+
+def gradients(seen: Observation) -> list[Measured]:
+    """Return the gradients of a call, input by input and parameter by parameter.
+
+    An implementation that was given one array in three roles has one gradient for it: the roles' sum, or,
+    where it tells nothing of it, none.
+    """
+    measured = {name: seen.gradient(name) for name in seen.expected.gradients}
+    came = seen.result.gradients
+    if seen.call.query is seen.call.key is seen.call.value and "key" not in came:
+        query, key, value = (measured.pop(name) for name in INPUTS)
+        if "query" in came:
+            nothing = np.zeros_like(key.values)
+            total = query + replace(key, values=nothing) + replace(value, values=nothing)
+            measured = {"query": replace(total, quantity="gradient of the one array"), **measured}
+    return list(measured.values())
+
+
+def settled(seen: Observation) -> bool:
+    """Return whether the dtype holds every gradient and settles every softmax, so that a bound applies."""
+    expected = seen.expected
+    peak = max(float(np.abs(gradient).max(initial=0.0)) for gradient in expected.gradients.values())
+    largest = FORMATS[seen.call.build.dtype].largest / 64
+    return expected.representable and peak < largest and expected.resolved
+
+
+def departure(seen: Observation) -> Failure | None:
+    """Compare every gradient with the oracle's."""
+    for gradient in gradients(seen):
+        failure = gradient.departs(
+            gradient.exact(), f"the {gradient.quantity} is not the oracle's", grounds="oracle"
+        )
+        if failure:
+            return replace(failure, message=f"{failure.message}{likeness(gradient)}")
+    return None
+
+
+def likeness(gradient: Measured) -> str:
+    """Return what a wrong gradient looks like, in words; "" where it looks like nothing known."""
+    values, exact = gradient.values, gradient.exact()
+    if not values.any():
+        return ": it is zero, as if it were detached"
+    if not np.isfinite(values).all():
+        return ""
+    factor = float((values * exact).sum() / np.square(exact).sum()) if exact.any() else 0.0
+    if np.all(np.abs(values - factor * exact) <= gradient.lawful() * (1.0 + abs(factor))):
+        return f": it is {factor:.6g} times that"
+    return ""
+
+
+def paths(attend: Attend, call: Call) -> list[Call]:
+    """Return the call on each path that is not too dear to differentiate."""
+    others = (variant.name for variant in attend.variants(call) if not variant.eager)
+    return [call, *(replace(call, variant=name) for name in others)]
+
+
+@requirement(
+    "GRAD-ORACLE",
+    MUST,
+    needs={"gradients", "parameters"},
+    every_dtype=True,
+    share=0.2,
+    situation=lambda case: replace(case, recipe="normal") if case.recipe in {"ties", "large"} else case,
+    formula=r"\bar{S} = A \odot (\bar{A} - \mathrm{rowsum}(\bar{A} \odot A)), \quad \bar{\theta} = "
+    r"\bar{y}^T \partial y / \partial \theta",
+    why="A hand-written backward that forgets the row sum, an output detached for logging, a causal mask "
+    "aligned one way forward and the other way backward: the loss still falls.",
+)
+def oracle(attend: Attend, case: Case) -> Failure | None:
+    """Gradients for query, key, value and every parameter match the oracle's vector-Jacobian product."""
+    calls = [case.call]
+    if attend.offers("causal") and not case.itself:
+        calls.append(replace(unmasked(case).call, causal=True))
+    judged = 0
+    for call in calls:
+        [first, *others] = paths(attend, differentiated(call))
+        [seen] = attend(first)
+        if seen.expected.empty_rows.any() or not settled(seen):
+            continue
+        judged += 1
+        for one in (seen, *attend(*others)):
+            # Without a single gradient, another path is one on which none can be taken.
+            failure = departure(one) if one is seen or one.result.gradients else None
+            if failure:
+                where = f" on the path {one.call.variant!r}" if one.call.variant else ""
+                causal = " (causal)" if call.causal else ""
+                return replace(failure, message=f"{failure.message}{where}{causal}")
+    if not judged:
+        raise NotMet("a row without a key, or a softmax that the dtype does not settle")
+    return None
+
+
+@requirement(
+    "GRAD-BLOCKED",
+    MUST,
+    needs={"gradients", "parameters", "mask", "cross"},
+    shapes=8,
+    share=0.2,
+    situation=lambda case: masked(
+        case.mask if case.mask in {"keys", "pairs", "heads"} else "pairs", itself=False
+    )(case),
+    formula=r"M_{ij} = 0 \Rightarrow \partial y_i / \partial k_j = \partial y_i / \partial v_j = 0",
+    why="Needs no oracle. A backward kernel that recomputes the scores and forgets the mask trains the "
+    "padding and lets the future teach the past.",
+)
+def blocked(attend: Attend, case: Case) -> Failure | None:
+    """Blocked keys and values get zero gradient from the queries that may not see them."""
+    calls = [case.call]
+    if attend.offers("causal"):
+        calls.append(replace(case.call, mask=None, causal=True))
+    for call in calls:
+        chosen = np.zeros((case.batch, case.n_q), dtype=bool)
+        chosen[:, (case.seed + case.n_q) // 2 % case.n_q] = True
+        [seen] = attend(differentiated(call, chosen))
+        allowed = seen.expected.allowed
+        assert allowed is not None
+        visible = allowed.any(axis=1) & chosen[..., None]
+        rows = ~visible.any(axis=1) & ~seen.expected.empty_rows.any(axis=(1, 2, 3))[:, None]
+        for name in ("key", "value"):
+            gradient = seen.gradient(name)
+            leak = np.where(rows[..., None], gradient.values, 0.0)
+            if np.any(np.abs(leak) > FORMATS[case.dtype].smallest) or np.isnan(leak).any():
+                return Failure(
+                    f"a {name} that no query with a gradient may see has the gradient "
+                    f"{leak.flat[int(np.abs(np.nan_to_num(leak, nan=np.inf)).argmax())]:.6g}",
+                    gradient.quantity,
+                    leak,
+                    np.zeros_like(leak),
+                    np.full_like(leak, FORMATS[case.dtype].smallest),
+                    seen.call,
+                )
+    return None
+
+
+@requirement(
+    "GRAD-FINITE",
+    MUST,
+    needs={"gradients", "parameters"},
+    every_dtype=True,
+    shapes=4,
+    share=0.0,
+    situation=lambda case: replace(unmasked(case), recipe="normal"),
+    formula=r"\mathrm{MultiHead}_i \text{ finite} \Rightarrow \partial\,\mathrm{MultiHead}_i \text{ finite}",
+    why="One row with no key is 0/0 in the softmax; its gradient is 0 * NaN, and reaches every weight even "
+    "where the loss leaves that row out (pytorch issue 41508).",
+)
+def finite(attend: Attend, case: Case) -> Failure | None:
+    """Gradients are finite wherever the output is, whatever the size of the logits, one empty row included."""
+    for words, call in without_a_key(attend, case).items():
+        [first] = attend(call)
+        others = np.isfinite(output(first)).all(axis=-1) & ~first.expected.empty_rows.any(axis=(1, 3))
+        for rows in (others, np.isfinite(output(first)).all(axis=-1)):
+            for seen in attend(*paths(attend, differentiated(call, rows))):
+                failure = disturbed(seen, exactly=rows is others)
+                if failure:
+                    left_out = ", which the loss leaves out," if rows is others else ""
+                    return replace(failure, message=f"with {words}{left_out} {failure.message}")
+    steep = replace(case.call, query=quantise(8.0 * case.call.query, case.dtype))
+    extremes = {"all logits near 100": levelled(case, 18.0), "all logits near -100": levelled(case, -18.0)}
+    for words, call in {**extremes, "a saturated softmax": steep}.items():
+        if case.itself:  # the logits are driven through query and key apart
+            continue
+        for seen in attend(*paths(attend, differentiated(call))):
+            failure = disturbed(seen, exactly=True)
+            if failure:
+                return replace(failure, message=f"with {words}, {failure.message}")
+    return None
+
+
+def without_a_key(attend: Attend, case: Case) -> dict[str, Call]:
+    """Return calls in which some query may see no key, by what they are, in the mask shapes accepted."""
+    full = (case.batch, case.num_heads, case.n_q, case.n_k)
+    query, example = np.ones(full, dtype=bool), np.ones(full, dtype=bool)
+    query[:, :, 0], example[0] = False, False
+    calls = {"a query that may see no key": query, "an example that may see no key": example}
+    shapes = attend.conventions.mask_shapes if attend.offers("mask") else ()
+    able = {"a query that may see no key": "n_q n_k", "an example that may see no key": "B"}
+    return {
+        words: replace(case.call, mask=Mask(allowed))
+        for words, allowed in calls.items()
+        if any(able[words] in shape for shape in shapes)
+    }
+
+
+def output(seen: Observation) -> np.ndarray:
+    """Return the output as it came."""
+    return seen.output.values
+
+
+def disturbed(seen: Observation, *, exactly: bool) -> Failure | None:
+    """Return the failure of gradients that are not finite or, where all rows count, not the oracle's."""
+    if not seen.result.gradients and seen.call.variant:
+        return None  # a path on which no gradient can be taken
+    for gradient in gradients(seen):
+        exact = gradient.exact()
+        holds = np.abs(exact).max(initial=0.0) < FORMATS[seen.call.build.dtype].largest / 64
+        if holds and not np.isfinite(gradient.values).all():
+            return Failure(
+                f"the {gradient.quantity} holds NaN or infinity",
+                gradient.quantity,
+                gradient.values,
+                exact,
+                np.full_like(exact, np.inf),
+                seen.call,
+            )
+    return departure(seen) if exactly and settled(seen) else None

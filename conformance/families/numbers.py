@@ -1,1 +1,144 @@
-"""Numbers."""
+"""Numbers: as exact as the dtype lets it be, in every dtype that is claimed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from headcheck.adapters.protocol import Call, DType
+from headcheck.reference.dtypes import FORMATS
+
+from ..attend import Attend
+from ..cases import Case
+from ..expectation import Expectation
+from ..observation import Failure, NotMet, Observation
+from ..specification import MUST, SHOULD, requirement, unmasked
+
+COARSER: dict[str, tuple[DType, ...]] = {
+    "float64": ("float32", "float16", "bfloat16"),
+    "float32": ("float16", "bfloat16"),
+}
+
+
+@requirement(
+    "NUM-BOUND",
+    MUST,
+    needs={"parameters"},
+    every_dtype=True,
+    situation=lambda case: replace(case, recipe="normal") if case.recipe == "large" else case,
+    formula=r"|\hat{y} - y| \le 12\,\sigma(y), \quad \sigma \text{ from the dtype and the sizes}",
+    why="A constant tolerance accuses right code in bfloat16 and lets tf32 scores pass in float32; a bound "
+    "for each element does neither.",
+)
+def bound(attend: Attend, case: Case) -> Failure | None:
+    """The error against the oracle stays within the bound derived for the dtype, in every dtype claimed."""
+    [seen] = attend(case.call)
+    if not seen.expected.representable:
+        raise NotMet(f"a stage comes near the largest number of {case.dtype}")
+    judged = [seen.output] if seen.result.weights is None else [seen.weights, seen.output]
+    worst = max(quantity.distance() for quantity in judged)
+    if np.isfinite(worst):
+        attend.ratios.setdefault(case.dtype, []).append(worst)
+        attend.measured["worst ratio"] = max(worst, attend.measured.get("worst ratio", 0.0))
+    failure = seen.departs_from_oracle()
+    if failure is None:
+        return None
+    return replace(failure, message=f"in {case.dtype} the error is {worst:.3g} times the bound")
+
+
+@requirement(
+    "NUM-DTYPE",
+    MUST,
+    every_dtype=True,
+    shapes=8,
+    share=0.0,
+    formula=r"\mathrm{dtype}(\mathrm{MultiHead}(Q, K, V)) = \mathrm{dtype}(Q)",
+    why="A mask or a scale of float64 promotes the whole residual stream; a .float() inside takes half the "
+    "digits of whoever asked for float64, and no shape or sign shows it.",
+)
+def keeps_dtype(attend: Attend, case: Case) -> Failure | None:
+    """The result keeps the input's dtype, and is not computed through a coarser one."""
+    for variant in ["", *(variant.name for variant in attend.variants(case.call) if not variant.eager)]:
+        [seen] = attend(replace(case.call, variant=variant) if variant else case.call)
+        if not seen.result.dtype:
+            raise NotMet("the adapter does not say in which dtype the result came")
+        if seen.result.dtype != case.dtype:
+            where = f" on the path {variant!r}" if variant else ""
+            return Failure(f"{case.dtype} went in and {seen.result.dtype} came out{where}", call=seen.call)
+    if not attend.offers("parameters") or case.dtype not in COARSER:
+        return None
+    calls = [single_key(case).fitted(attend.declaration).call]
+    if not attend.conventions.softmax_dtype:
+        calls.append(unmasked(case).call)
+    for seen in attend(*calls):
+        coarser = computed_through(seen)
+        if coarser:
+            message = f"the {case.dtype} result is no better than {coarser}: it is computed through it"
+            exact = strictly(seen.expected)
+            return Failure(
+                message, "output", seen.output.values, exact.exact.output, exact.bounds.output, seen.call
+            )
+    return None
+
+
+def single_key(case: Case) -> Case:
+    """Return a case whose attention weights are 1 in any dtype: what is left is the projections."""
+    return replace(unmasked(case), n_q=1, n_k=1, recipe="normal")
+
+
+def strictly(expectation: Expectation, dtype: DType | None = None) -> Expectation:
+    """Return the expectation without the allowance for a coarser softmax, in this dtype or its own."""
+    call: Call = expectation.call
+    build = replace(call.build, dtype=dtype or call.build.dtype)
+    conventions = replace(expectation.conventions, softmax_dtype="")
+    return replace(expectation, call=replace(call, build=build), conventions=conventions)
+
+
+def computed_through(seen: Observation) -> str:
+    """Return the coarser dtype that explains an error too large for the call's own; "" where none does."""
+    error = np.abs(seen.output.values - seen.expected.exact.output)
+    if np.all(error <= strictly(seen.expected).bounds.output):
+        return ""
+    for dtype in COARSER[seen.call.build.dtype]:
+        if np.all(error <= strictly(seen.expected, dtype).bounds.output):
+            return dtype
+    return ""
+
+
+@requirement(
+    "NUM-NAN",
+    SHOULD,
+    shapes=6,
+    share=0.2,
+    formula=r"M_{ij} = 1,\; k_j \ni \mathrm{NaN} \Rightarrow \mathrm{MultiHead}_i \ni \mathrm{NaN}",
+    why="nan_to_num against empty rows also turns an overflow upstream into a plausible number, and the run "
+    "goes on for days.",
+)
+def nan_shows(attend: Attend, case: Case) -> Failure | None:
+    """A NaN at an allowed position shows in the result; it is not turned into a plausible number."""
+    call = case.call
+    allowed = np.ones((case.n_q, case.n_k), dtype=bool) if case.allowed is None else case.allowed[0].all(0)
+    key = int(allowed.sum(axis=0).argmax())
+    rows = np.flatnonzero(allowed[:, key])
+    if not rows.size:
+        raise NotMet("no query may see a key in every head")
+    places = {"query": (0, rows[0]), "key": (0, key), "value": (0, key)}
+    for name, place in places.items() if not case.itself else [("query", (0, key))]:
+        array = getattr(call, name).copy()
+        array[(*place, case.d_model // 2)] = np.nan
+        spoilt = {"query": array, "key": array, "value": array} if case.itself else {name: array}
+        [seen] = attend(replace(call, **spoilt))
+        output = seen.result.output
+        if output is None or output.shape != seen.output_shape:
+            raise NotMet("no output of the right shape came back")  # the family of shapes says so
+        concerned = rows[:1] if name == "query" and not case.itself else rows
+        hidden = ~np.isnan(output[0, concerned]).any(axis=-1)
+        if hidden.any():
+            return Failure(
+                f"a NaN in the {name} of position {place[1]} does not show in the output of query "
+                f"{concerned[hidden.argmax()]}, which sees it",
+                "output",
+                output,
+                call=seen.call,
+            )
+    return None

@@ -1,0 +1,73 @@
+"""`headcheck selftest`: the suite against its own faults."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from .usage import Misuse, UsageCommand
+
+FRAMEWORKS = ("numpy", "torch", "jax")
+
+
+@click.command(name="selftest", cls=UsageCommand)
+@click.option("--framework", "frameworks", type=click.Choice(FRAMEWORKS), multiple=True,
+              help="On which; may be repeated.  [default: those installed]")  # fmt: skip
+@click.option("--profile", type=click.Choice(("smoke", "standard", "deep")), default="standard",
+              show_default=True, help="How much to try.")  # fmt: skip
+@click.option("--only", multiple=True, metavar="GLOB", help="Only faults and styles whose names match.")
+@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
+              help="Seeds on which a right style is judged.")  # fmt: skip
+@click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write the matrix as a page.")
+@click.option("-q", "--quiet", is_flag=True, help="Print only what is wrong with the suite.")
+def command(
+    frameworks: tuple[str, ...],
+    profile: str,
+    only: tuple[str, ...],
+    seeds: int,
+    html: Path | None,
+    quiet: bool,
+) -> int:
+    """Judge every planted fault and every right style, and print what each is caught by.
+
+    Exit status: 0 where every fault is caught by the requirement meant for it and no right style is
+    accused, else 1.
+    """
+    from fnmatch import fnmatchcase
+    from importlib.util import find_spec
+
+    from .. import selftest
+    from ..pool import PROFILES
+    from ..specification import specification
+
+    chosen = frameworks or tuple(name for name in FRAMEWORKS if find_spec(name))
+    requirements = tuple(one for one in specification() if not one.deep)
+    candidates = [
+        candidate
+        for candidate in selftest.candidates(chosen)
+        if not only or any(fnmatchcase(candidate.name, glob) for glob in only)
+    ]
+    if not candidates:
+        raise Misuse(f"no fault or style matches {', '.join(only)} on {', '.join(chosen)}")
+    trials = []
+    for candidate in candidates:
+        trial = selftest.tried(candidate, requirements, PROFILES[profile], range(seeds))
+        trials.append(trial)
+        if not quiet or not trial.good:
+            others = [one for one in trial.caught_by if one != trial.meant]
+            also = f"; also {', '.join(others)}" if trial.meant and others else ""
+            what = f"meant for {trial.meant}" if trial.meant else trial.says
+            click.echo(f"{trial.framework:5} {trial.name:36} {trial.verdict:17} {what}{also}")
+    holes = selftest.holes(trials, requirements if not only else ())
+    counts = Counter(trial.verdict for trial in trials)
+    click.echo(", ".join(f"{count} {verdict}" for verdict, count in counts.items()))
+    for hole in holes:
+        click.echo(f"hole: {hole}")
+    if html:
+        from headcheck.reports.kill_matrix import render
+
+        html.write_text(render(trials, [one.info for one in requirements], profile), encoding="utf-8")
+        click.echo(f"Matrix: {html}")
+    return 1 if holes else 0
