@@ -11,8 +11,10 @@ them to that dtype on the way in and back to float64 (which loses nothing) on th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from time import process_time
 from typing import Any, Literal
 
 import numpy as np
@@ -170,6 +172,7 @@ class Declaration:
     source: str = ""  # "path:line" of the implementation, where it has one
     found: Mapping[str, str] = field(default_factory=dict)  # what discovery matched: role -> attribute
     notes: tuple[str, ...] = ()
+    sizes: tuple[tuple[int, int], ...] = ()  # (d_model, num_heads) it is used with, where that is known
 
     @property
     def offered(self) -> frozenset[Capability]:
@@ -192,7 +195,22 @@ class SubjectError(Exception):
 
 
 class Adapter(ABC):
-    """Drives one implementation.  Whatever the implementation raises is let through."""
+    """Drives one implementation.  Whatever the implementation raises is let through.
+
+    An adapter that runs the implementation inside ``with self.subject():`` has its CPU time told apart from
+    the adapter's own; otherwise all of build() and call() counts as the implementation's.
+    """
+
+    subject_seconds: float | None = None  # CPU time inside `subject()` so far
+
+    @contextmanager
+    def subject(self) -> Iterator[None]:
+        """Mark the implementation's own work."""
+        start = process_time()
+        try:
+            yield
+        finally:
+            self.subject_seconds = (self.subject_seconds or 0.0) + process_time() - start
 
     @abstractmethod
     def declare(self) -> Declaration:

@@ -1,6 +1,7 @@
 """The process in which a subject is timed, or its memory watched.
 
-`python -m headcheck.stopwatch time SUBJECT` prints one measurement a line, as JSON; whatever the subject prints goes nowhere.
+`python -m headcheck.stopwatch time SUBJECT` prints one measurement a line, as JSON.
+Whatever the subject prints goes nowhere.
 """
 
 from __future__ import annotations

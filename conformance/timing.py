@@ -21,8 +21,8 @@ from typing import Any, Literal
 Quantity = Literal["time", "memory"]
 AxisName = Literal["n", "d"]
 
-LENGTHS = tuple((n, 16) for n in (320, 480, 720, 1080, 1620, 2430))  # n >= 18 d: the square has taken over
-WIDTHS = tuple((16, d) for d in (128, 192, 288, 432, 648, 972))
+LENGTHS = tuple((n, 16) for n in (480, 672, 940, 1316, 1842, 2580))  # n >= 18 d: the square has taken over
+WIDTHS = tuple((16, d) for d in (256, 360, 504, 704, 986, 1380))
 HEADS = 2
 PATIENCE = 120.0  # seconds for each of the two processes
 

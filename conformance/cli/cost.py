@@ -84,11 +84,11 @@ def _lines(attend: Attend, case: Case, found: CostFinding, sizes: tuple[int, int
     said = {"holds": "as it must be", "broken": found.message}.get(
         found.verdict, f"undecided: {found.message}"
     )
-    laws = [(name, str(law)) for name, law in attend.measured.items() if law]
+    laws = [f"{name:<24}{law}" for name, law in attend.measured.items() if law]
     d, h, n = sizes
     compared = comparison(attend, case, found, Build(d, h), n)
     rows = [[cell if isinstance(cell, str) else f"{cell:,}" for cell in row] for row in compared["rows"]]
-    return [attend.reference, said, "", *table(("", ""), laws)[1:], "", *table(compared["columns"], rows)]
+    return [attend.reference, said, "", *laws, "", *table(compared["columns"], rows)]
 
 
 def _draw(subject: str, file: Path) -> None:

@@ -55,6 +55,14 @@ def test_a_cost_that_shows_only_with_other_keys_than_queries():
     assert finding.words.startswith("with other keys than queries, 8 n_k d^2: expected 4")
 
 
+def test_a_length_multiplied_with_itself_is_named():
+    finding = judge_cost(
+        changed(matmul=lambda n, m, d, h: product(n, m, d) + (2 * m * m * d if n != m else 0))
+    )
+    assert finding.verdict == "broken"
+    assert "2 n_k^2 d: queries and keys are of different lengths" in finding.words
+
+
 def test_what_cannot_be_counted_is_inconclusive_at_once():
     asked = []
 
