@@ -63,7 +63,7 @@ class OneProjectionForOneObject(Steps):
 
     def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
         q, k, v = super().project(Q, K, V)
-        return q, k, k if K is V or K.shape == V.shape and bool((K == V).all()) else v
+        return q, k, k if K is V or (K.shape == V.shape and bool((K == V).all())) else v
 
 
 @fault("HEADS-BLOCK-ORDER")

@@ -106,7 +106,7 @@ class ValueSharesKeyStorage(Steps):
 
     def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
         super().__init__(d_model, num_heads, **options)
-        self.W_v = self.W_k  # type: ignore[has-type]
+        self.share("v", "k")
 
 
 class Biased(Steps):

@@ -31,6 +31,10 @@ class Binding:
         if bias is not None:
             setattr(self, f"b_{role}", bias)
 
+    def share(self, role: Role, other: Role) -> None:
+        """Make one array serve two projections."""
+        setattr(self, f"W_{role}", getattr(self, f"W_{other}"))
+
     def cast(self, x: Any, dtype: Any) -> Any:
         """Return x in another type, by its object or its name."""
         return x.astype(dtype)

@@ -32,6 +32,10 @@ class Binding:
         if bias is not None:
             linear.bias = torch.nn.Parameter(bias.detach().clone())
 
+    def share(self, role: Role, other: Role) -> None:
+        """Make one array serve two projections."""
+        setattr(self, f"W_{role}", getattr(self, f"W_{other}"))
+
     def cast(self, x: Any, dtype: Any) -> Any:
         """Return x in another type, by its object or its name."""
         return x.to(getattr(torch, dtype) if isinstance(dtype, str) else dtype)

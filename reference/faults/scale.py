@@ -78,7 +78,7 @@ class ScaleOfQueryAlone(Steps):
     """Of a scale split over query and key, the key's half is forgotten."""
 
     def scale(self) -> float:
-        return float(self.d_k) ** -0.25
+        return 1.0 / sqrt(sqrt(self.d_k))
 
 
 @fault("SCALE-ANCHOR")

@@ -12,11 +12,11 @@ from .steps import Array, OnArguments, OnResult, Steps
 class KeysOfLastCall(Steps):
     """Projected keys are kept, and used again for the next call of the same shape."""
 
-    kept: Array | None = None
+    last_key: Array | None = None
 
     def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
         q, k, v = super().project(Q, K, V)
-        last, self.kept = self.kept, k
+        last, self.last_key = self.last_key, k
         return q, last if last is not None and last.shape == k.shape else k, v
 
 

@@ -2,8 +2,7 @@
 
 A fault is written once, as a class that overrides one step, against the array namespace ``self.xp``
 (NumPy, PyTorch or JAX) and the few things below that the three name differently.  At run time `Steps` is
-empty: every name comes from the reference that the fault is mixed into by `headcheck.reference.faults.on_numpy`,
-`on_torch` and `on_jax`.
+empty: every name comes from the reference that a fault is mixed into in `on_numpy`, `on_torch`, `on_jax`.
 """
 
 from __future__ import annotations
@@ -68,6 +67,9 @@ class Steps:
 
         def assign(self, role: Role, weight: Array, bias: Array | None = None) -> None:
             """Put initial weights in, and a bias where one is given."""
+
+        def share(self, role: Role, other: Role) -> None:
+            """Make one array serve two projections."""
 
         def cast(self, x: Array, dtype: Any) -> Array:
             """Return x in another type, by its object or its name."""
