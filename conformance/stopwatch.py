@@ -1,6 +1,6 @@
 """The process in which a subject is timed, or its memory watched.
 
-`python -m headcheck.stopwatch time SUBJECT` prints one measurement a line, as JSON.
+`python -m headcheck.stopwatch time n SUBJECT` prints one measurement a line, as JSON.
 Whatever the subject prints goes nowhere.
 """
 
@@ -14,14 +14,14 @@ from dataclasses import asdict
 from pathlib import Path
 from time import perf_counter, process_time
 
-from .timing import HEADS, LENGTHS, WIDTHS, Measurement, Quantity
+from .timing import HEADS, OTHER, SIZES, AxisName, Measurement, Quantity
 
 REPEATS, ENOUGH = 7, 0.5  # calls at one size, unless they take more than this many seconds together
 _PEAK = Path("/proc/self/clear_refs")  # writing 5 there sets the peak back to what is held now
 
 
-def main(quantity: Quantity, reference: str) -> None:
-    """Measure a subject at all sizes."""
+def main(quantity: Quantity, axis: AxisName, reference: str) -> None:
+    """Measure a subject at all sizes of an axis."""
     lines = os.fdopen(os.dup(1), "w", buffering=1)
     silence = os.open(os.devnull, os.O_WRONLY)
     os.dup2(silence, 1)
@@ -29,21 +29,23 @@ def main(quantity: Quantity, reference: str) -> None:
     if hasattr(os, "sched_setaffinity"):  # a thread pool is as large as the number of cores it may use
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     try:
-        for measurement in measurements(quantity, reference):
+        for measurement in measurements(quantity, axis, reference):
             print(json.dumps(asdict(measurement)), file=lines)
     except Exception as error:
         print(json.dumps({"error": f"{type(error).__name__}: {error}"}), file=lines)
 
 
-def measurements(quantity: Quantity, reference: str) -> Iterator[Measurement]:
-    """Measure every size, the smallest first."""
+def measurements(quantity: Quantity, axis: AxisName, reference: str) -> Iterator[Measurement]:
+    """Measure every size, the smallest first: a framework may keep what it once took."""
     if quantity == "memory" and not _PEAK.exists():
         return
     called = calls(reference)
-    for n, d in (*LENGTHS, *WIDTHS):
-        call = called(n, d)
+    called(OTHER, OTHER)()
+    held = _status("VmRSS") if quantity == "memory" else 0.0
+    for size in SIZES[axis]:
+        call = called(size, OTHER) if axis == "n" else called(OTHER, size)
         call()  # a first call compiles, and fills caches
-        yield Measurement(quantity, n, d, seconds(call) if quantity == "time" else peak(call))
+        yield Measurement(quantity, axis, size, seconds(call) if quantity == "time" else peak(call) - held)
 
 
 def calls(reference: str) -> Callable[[int, int], Callable[[], float]]:
@@ -90,11 +92,10 @@ def seconds(call: Callable[[], float]) -> float:
 
 
 def peak(call: Callable[[], float]) -> float:
-    """Return by how many bytes the process grew at most during a call."""
-    before = _status("VmRSS")
+    """Return the most bytes that the process held during a call."""
     _PEAK.write_text("5")
     call()
-    return _status("VmHWM") - before
+    return _status("VmHWM")
 
 
 def _status(field: str) -> float:
@@ -106,4 +107,4 @@ def _status(field: str) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])  # type: ignore[arg-type]
+    main(*sys.argv[1:])  # type: ignore[arg-type]

@@ -16,15 +16,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Timer
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 Quantity = Literal["time", "memory"]
 AxisName = Literal["n", "d"]
 
-LENGTHS = tuple((n, 16) for n in (480, 672, 940, 1316, 1842, 2580))  # n >= 18 d: the square has taken over
-WIDTHS = tuple((16, d) for d in (256, 360, 504, 704, 986, 1380))
-HEADS = 2
-PATIENCE = 120.0  # seconds for each of the two processes
+SIZES: Mapping[AxisName, tuple[int, ...]] = {
+    "n": (480, 672, 940, 1316, 1842, 2580),  # 18 d and more, where the square has taken over
+    "d": (256, 360, 504, 704, 986, 1380),
+}
+OTHER, HEADS = 16, 2  # the size that is not varied
+PATIENCE = 120.0  # seconds for each process
 
 _ONE_THREAD = {
     **dict.fromkeys(
@@ -45,11 +47,11 @@ class Unmeasured(Exception):
 
 @dataclass(frozen=True)
 class Measurement:
-    """One size: seconds of CPU, or bytes of memory above what the process held before."""
+    """One size: seconds of CPU, or bytes of memory above what the process holds without the call."""
 
     quantity: Quantity
-    n: int
-    d: int
+    axis: AxisName
+    size: int
     value: float
 
 
@@ -97,31 +99,27 @@ class PowerLaw:
 
 
 def measure(reference: str) -> Iterator[Measurement]:
-    """Measure a subject, in two processes one after the other; yield each measurement as it comes.
+    """Measure a subject, a process for each quantity and axis; yield each measurement as it comes.
 
     Raises Unmeasured where the subject cannot be loaded or called, or takes too long.
     """
-    yield from _in_process(reference, "time")
-    yield from _in_process(reference, "memory")
+    for quantity in get_args(Quantity):
+        for axis in get_args(AxisName):
+            yield from _in_process(reference, quantity, axis)
 
 
 def laws(measurements: Sequence[Measurement]) -> list[PowerLaw]:
-    """Return the laws that four or more points of a quantity along an axis follow."""
-    fitted = []
-    quantities: tuple[Quantity, ...] = ("time", "memory")
-    for quantity in quantities:
-        along = [m for m in measurements if m.quantity == quantity and m.value > 0]
-        fitted += _law(quantity, "n", [(m.n, m.value) for m in along if (m.n, m.d) in LENGTHS])
-        fitted += _law(quantity, "d", [(m.d, m.value) for m in along if (m.n, m.d) in WIDTHS])
-    return fitted
+    """Return the laws that a quantity follows along an axis, where there are four points or more."""
+    series: dict[tuple[Quantity, AxisName], list[tuple[float, float]]] = {}
+    for m in measurements:
+        if m.value > 0:
+            series.setdefault((m.quantity, m.axis), []).append((m.size, m.value))
+    return [_law(*names, points) for names, points in series.items() if len(points) >= 4]
 
 
-def _law(quantity: Quantity, axis: AxisName, points: Sequence[tuple[float, float]]) -> list[PowerLaw]:
-    if len(points) < 4:
-        return []
+def _law(quantity: Quantity, axis: AxisName, points: Sequence[tuple[float, float]]) -> PowerLaw:
     slope, intercept, half = regression([(math.log(x), math.log(y)) for x, y in points])
-    interval = (slope - half, slope + half)
-    return [PowerLaw(quantity, axis, tuple(points), math.exp(intercept), slope, interval)]
+    return PowerLaw(quantity, axis, tuple(points), math.exp(intercept), slope, (slope - half, slope + half))
 
 
 def regression(points: Sequence[tuple[float, float]]) -> tuple[float, float, float]:
@@ -135,10 +133,10 @@ def regression(points: Sequence[tuple[float, float]]) -> tuple[float, float, flo
     return slope, intercept, _STUDENT[size - 3] * math.sqrt(residual / (size - 2) / spread)
 
 
-def _in_process(reference: str, quantity: Quantity) -> Iterator[Measurement]:
+def _in_process(reference: str, quantity: Quantity, axis: AxisName) -> Iterator[Measurement]:
     environment = {**os.environ, **_ONE_THREAD, **_ALLOCATOR[quantity]}
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    command = [sys.executable, "-m", "headcheck.stopwatch", quantity, reference]
+    command = [sys.executable, "-m", "headcheck.stopwatch", quantity, axis, reference]
     with subprocess.Popen(
         command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .dtypes import FORMATS, Format
-from .oracle import Arithmetic, Array, Stages
+from .oracle import Arithmetic, Array, Stages, combine_heads
 
 K = 12.0
 RUNS = 8
@@ -92,8 +92,11 @@ def floors(exact: Stages, scale: float, W_o: Array, dtype: str) -> Bounds:
     form = FORMATS[dtype]
     unit, sums = form.unit**2, form.accumulation**2
     d_k = exact.split_key.shape[-1]
-    through = np.square(exact.combined) @ np.square(W_o)
-    output = unit * np.square(exact.output) + (sums * (W_o.shape[0] + 1.0) + unit) * through
+    n_k = exact.weights.shape[-1]
+    averages = np.square(exact.weights) @ np.square(exact.split_value)
+    context = combine_heads(unit * np.square(exact.context) + sums * (n_k + 1.0) * averages)
+    through = (context + sums * (W_o.shape[0] + 1.0) * np.square(exact.combined)) @ np.square(W_o)
+    output = unit * np.square(exact.output) + through
     products = np.square(exact.split_query) @ np.square(exact.split_key).swapaxes(-2, -1) * scale**2
     scores = unit * np.square(exact.scores) + (sums * (d_k + 1.0) + unit) * products
     weights = np.square(exact.weights) * (unit + np.square(1.0 - exact.weights) * scores)

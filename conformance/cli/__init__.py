@@ -64,6 +64,9 @@ def group() -> None:
 
 def main() -> None:
     """Run the command line and exit with its status."""
+    for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        # Cases are small: threads would wait for each other longer than they work, here and in the workers.
+        os.environ.setdefault(pool, "1")
     try:
         status = group.main(standalone_mode=False)
     except click.exceptions.Abort:

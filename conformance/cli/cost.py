@@ -115,10 +115,10 @@ def _draw(subject: str, file: Path) -> None:
 
 def _measured(subject: str) -> list[Measurement]:
     """Measure, with progress where a person is looking."""
-    from ..timing import LENGTHS, WIDTHS, measure
+    from ..timing import SIZES, measure
 
     if not sys.stderr.isatty():
         return list(measure(subject))
-    size = 2 * (len(LENGTHS) + len(WIDTHS))
+    size = 2 * sum(map(len, SIZES.values()))
     with click.progressbar(measure(subject), size, "measuring", file=sys.stderr) as measurements:
         return list(measurements)

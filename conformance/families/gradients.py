@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ INPUTS = ("query", "key", "value")
 
 
 def differentiated(call: Call, rows: np.ndarray | None = None) -> Call:
-    """Return the call with a cotangent, zero but for these rows (B, n_q) of the output where they are given."""
+    """Return the call with a cotangent; where rows (B, n_q) of the output are given, zero in all others."""
     rng = np.random.default_rng(11)
     cotangent = quantise(rng.standard_normal(call.query.shape), call.build.dtype)
     return replace(call, cotangent=cotangent if rows is None else np.where(rows[..., None], cotangent, 0.0))
@@ -84,7 +85,8 @@ def paths(attend: Attend, call: Call) -> list[Call]:
     MUST,
     needs={"gradients", "parameters"},
     every_dtype=True,
-    share=0.2,
+    shapes=8,
+    share=0.4,
     situation=lambda case: replace(case, recipe="normal") if case.recipe in {"ties", "large"} else case,
     formula=r"\bar{S} = A \odot (\bar{A} - \mathrm{rowsum}(\bar{A} \odot A)), \quad \bar{\theta} = "
     r"\bar{y}^T \partial y / \partial \theta",
@@ -139,8 +141,8 @@ def blocked(attend: Attend, case: Case) -> Failure | None:
         [seen] = attend(differentiated(call, chosen))
         allowed = seen.expected.allowed
         assert allowed is not None
-        visible = allowed.any(axis=1) & chosen[..., None]
-        rows = ~visible.any(axis=1) & ~seen.expected.empty_rows.any(axis=(1, 2, 3))[:, None]
+        unseen = ~(allowed.any(axis=1) & chosen[..., None]).any(axis=1)
+        rows = unseen & ~np.asarray(seen.expected.empty_rows.any(axis=(1, 2, 3)))[:, None]
         for name in ("key", "value"):
             gradient = seen.gradient(name)
             leak = np.where(rows[..., None], gradient.values, 0.0)
@@ -170,46 +172,51 @@ def blocked(attend: Attend, case: Case) -> Failure | None:
     "where the loss leaves that row out (pytorch issue 41508).",
 )
 def finite(attend: Attend, case: Case) -> Failure | None:
-    """Gradients are finite wherever the output is, whatever the size of the logits, one empty row included."""
-    for words, call in without_a_key(attend, case).items():
-        [first] = attend(call)
-        others = np.isfinite(output(first)).all(axis=-1) & ~first.expected.empty_rows.any(axis=(1, 3))
-        for rows in (others, np.isfinite(output(first)).all(axis=-1)):
-            for seen in attend(*paths(attend, differentiated(call, rows))):
-                failure = disturbed(seen, exactly=rows is others)
-                if failure:
-                    left_out = ", which the loss leaves out," if rows is others else ""
-                    return replace(failure, message=f"with {words}{left_out} {failure.message}")
-    steep = replace(case.call, query=quantise(8.0 * case.call.query, case.dtype))
-    extremes = {"all logits near 100": levelled(case, 18.0), "all logits near -100": levelled(case, -18.0)}
-    for words, call in {**extremes, "a saturated softmax": steep}.items():
-        if case.itself:  # the logits are driven through query and key apart
-            continue
-        for seen in attend(*paths(attend, differentiated(call))):
-            failure = disturbed(seen, exactly=True)
+    """Gradients are finite wherever the output is: one empty row, and logits of any size, included."""
+    for words, call, exactly in [*without_a_key(attend, case), *steep(case)]:
+        for seen in attend(*paths(attend, call)):
+            failure = disturbed(seen, exactly=exactly)
             if failure:
                 return replace(failure, message=f"with {words}, {failure.message}")
     return None
 
 
-def without_a_key(attend: Attend, case: Case) -> dict[str, Call]:
-    """Return calls in which some query may see no key, by what they are, in the mask shapes accepted."""
-    full = (case.batch, case.num_heads, case.n_q, case.n_k)
-    query, example = np.ones(full, dtype=bool), np.ones(full, dtype=bool)
-    query[:, :, 0], example[0] = False, False
-    calls = {"a query that may see no key": query, "an example that may see no key": example}
+def without_a_key(attend: Attend, case: Case) -> Iterator[tuple[str, Call, bool]]:
+    """Yield calls in which a query may see no key, which the loss leaves out, or does not."""
+    for words, call in keyless(attend, case).items():
+        [seen] = attend(call)
+        is_finite = np.isfinite(seen.output.values).all(axis=-1)
+        others = is_finite & ~seen.expected.empty_rows.any(axis=(1, 3))
+        if others.any():
+            yield f"{words} and is left out of the loss", differentiated(call, others), True
+        if is_finite.any():
+            yield words, differentiated(call, is_finite), False
+
+
+def keyless(attend: Attend, case: Case) -> dict[str, Call]:
+    """Return calls in which some query may see no key, by what they are, as far as masks can say that."""
+    query = np.ones((case.batch, case.num_heads, case.n_q, case.n_k), dtype=bool)
+    example, padding = query.copy(), np.ones((case.batch, case.n_k), dtype=bool)
+    query[:, :, 0], example[0], padding[0] = False, False, False
     shapes = attend.conventions.mask_shapes if attend.offers("mask") else ()
-    able = {"a query that may see no key": "n_q n_k", "an example that may see no key": "B"}
-    return {
-        words: replace(case.call, mask=Mask(allowed))
-        for words, allowed in calls.items()
-        if any(able[words] in shape for shape in shapes)
-    }
+    calls = {}
+    if any("n_q" in shape for shape in shapes):
+        calls["a query that sees no key"] = replace(case.call, mask=Mask(query))
+    if any(shape.startswith("B") for shape in shapes):
+        calls["an example that sees no key"] = replace(case.call, mask=Mask(example))
+    if attend.offers("padding"):
+        calls["an example of padding alone that sees no key"] = replace(case.call, padding=padding)
+    return calls
 
 
-def output(seen: Observation) -> np.ndarray:
-    """Return the output as it came."""
-    return seen.output.values
+def steep(case: Case) -> Iterator[tuple[str, Call, bool]]:
+    """Yield calls with large logits; nothing for self-attention, where query and key cannot be set apart."""
+    if case.itself:
+        return
+    yield "all logits near 100", differentiated(levelled(case, 18.0)), True
+    yield "all logits near -100", differentiated(levelled(case, -18.0)), True
+    query = quantise(8.0 * case.call.query, case.dtype)
+    yield "a saturated softmax", differentiated(replace(case.call, query=query)), True
 
 
 def disturbed(seen: Observation, *, exactly: bool) -> Failure | None:
@@ -225,7 +232,7 @@ def disturbed(seen: Observation, *, exactly: bool) -> Failure | None:
                 gradient.quantity,
                 gradient.values,
                 exact,
-                np.full_like(exact, np.inf),
+                gradient.lawful(),
                 seen.call,
             )
     return departure(seen) if exactly and settled(seen) else None
