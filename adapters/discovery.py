@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .names import CONSTRUCTOR, FORWARD, LISTS, STAGES, normal, projection, table, usual
 from .protocol import Build, SubjectError
 
 LONGEST = 1024  # for constructors that want the longest sequence
+SCALARS = (bool, int, float, str)
 POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -30,17 +31,22 @@ class Matched:
     names: Mapping[str, tuple[str, ...]]
     required: frozenset[str]  # names without a default
     positional: tuple[str, ...] = ()  # names that cannot be passed by keyword
+    defaults: Mapping[str, Any] = field(default_factory=dict)
 
     def __contains__(self, role: str) -> bool:
         return role in self.names
 
     def arguments(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments that give each role its value; a required one without a value gets None."""
+        """Return the arguments that give each role its value.
+
+        What is so by default is left out; what is required and has no value gets None.
+        """
         named: dict[str, Any] = {}
         for role, names in self.names.items():
             for name in names:
                 if role in values:
-                    named[name] = values[role]
+                    if not _same(values[role], self.defaults.get(name, inspect.Parameter.empty)):
+                        named[name] = values[role]
                 elif name in self.required:
                     named[name] = None
         return [named.pop(name) for name in self.positional if name in named], named
@@ -55,12 +61,18 @@ class Configuration:
 
     def __init__(self, values: Mapping[str, Any]):
         self._values = dict(values)
+        self._asked: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
         role = _CONSTRUCTOR_ROLES.get(normal(name))
-        if name.startswith("__") or role is None or role not in self._values:
+        if name.startswith("_") or role is None or role not in self._values:
             raise AttributeError(f"headcheck's stand-in for a configuration has no {name!r}")
+        self._asked[name] = self._values[role]
         return self._values[role]
+
+    def __repr__(self) -> str:
+        """Return source that makes an object with the settings that were asked for."""
+        return f"SimpleNamespace({', '.join(f'{name}={value!r}' for name, value in self._asked.items())})"
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a setting as a mapping would."""
@@ -87,7 +99,7 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
         if role in names:
             names[role] = tuple(listed or names[role][:1])
     for name in names.get("scale", ()):  # scale=True is a switch, not a scale
-        if isinstance(_default(parameters, name), bool):
+        if isinstance(_defaults(parameters).get(name), bool):
             del names["scale"]
     unknown = [name for name in required if name not in {n for known in names.values() for n in known}]
     complete = "config" in names or ("num_heads" in names and ("d_model" in names or "d_k" in names))
@@ -98,7 +110,7 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
             + f". Expected one for d_model ({usual(CONSTRUCTOR, 'd_model')}, ...) and one for num_heads "
             f"({usual(CONSTRUCTOR, 'num_heads')}, ...), the others with defaults.\n{advice(subject)}"
         )
-    return Matched(title, names, required, _positional(parameters))
+    return Matched(title, names, required, _positional(parameters), _defaults(parameters))
 
 
 def constructor_values(build: Build) -> dict[str, Any]:
@@ -148,7 +160,7 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
             + ". Expected query, key, value (or Q, K, V; or x alone for self-attention) and perhaps mask.\n"
             + advice(subject)
         )
-    return Matched(title, names, required, _positional(parameters))
+    return Matched(title, names, required, _positional(parameters), _defaults(parameters))
 
 
 def projections(attributes: Iterable[str], subject: str) -> dict[str, str]:
@@ -235,8 +247,14 @@ def _by_role(parameters: Iterable[inspect.Parameter], roles: Mapping[str, str]) 
     return names
 
 
-def _default(parameters: Iterable[inspect.Parameter], name: str) -> Any:
-    return next(p.default for p in parameters if p.name == name)
+def _defaults(parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _same(value: Any, default: Any) -> bool:
+    return value is default or (
+        type(value) is type(default) and isinstance(value, SCALARS) and value == default
+    )
 
 
 def _positional(parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:

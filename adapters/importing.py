@@ -93,6 +93,29 @@ def imported(place: str) -> ModuleType:
         return _run(place, lambda: import_module(place))
 
 
+def statements(reference: str, implementation: Any) -> list[str]:
+    """Return lines of Python that import an implementation: from a file, if the reference names one."""
+    name = name_of(reference, implementation).partition(".")[0]
+    path = Path(reference.rpartition(":")[0])
+    if path.suffix != ".py":
+        return [f"from {implementation.__module__} import {name}"]
+    folder, dotted = _package(path)
+    return ["import sys", f"sys.path.insert(0, {str(folder)!r})", f"from {dotted} import {name}"]
+
+
+def name_of(reference: str, implementation: Any) -> str:
+    """Return the name of an implementation in the module that it is imported from."""
+    return reference.rpartition(":")[2] if ".py:" in reference else str(implementation.__qualname__)
+
+
+def _package(path: Path) -> tuple[Path, str]:
+    """Return the folder to import a file from, and its name: dotted where the file belongs to a package."""
+    folder, dotted = path.parent, path.stem
+    while (folder / "__init__.py").exists():
+        folder, dotted = folder.parent, f"{folder.name}.{dotted}"
+    return folder, dotted
+
+
 def _from_file(path: Path) -> ModuleType:
     if not path.is_file():
         folder = path.parent

@@ -65,6 +65,7 @@ FORWARD: Synonyms = {
 STAGES: Synonyms = {
     "split": "split_heads split_into_heads split to_heads separate_heads _split_heads transpose_qkv",
     "combined": "combine_heads merge_heads concat_heads concat join_heads _merge_heads transpose_output",
+    "scores": "scores compute_scores attention_scores",
     "context": "scaled_dot_product_attention scaled_dot_product scaled_dot_attention dot_product_attention "
     "attention attend _attn calculate_attention compute_attention",
 }

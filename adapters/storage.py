@@ -154,6 +154,12 @@ def alternatives(possible: Mapping[tuple[str, ...], list[Order]]) -> Iterator[Or
             yield alike | ({("W_o",): outward} if outward else {})
 
 
+def as_stored(orders: list[Order], stored: str) -> list[Order]:
+    """Return the orders in which an array is stored "in out" or "out in"; all of them where none is."""
+    outward = stored == "out in"
+    return [order for order in orders if (order[-1] == "in" or order[0] == "out") == outward] or orders
+
+
 def one_token(build: Build) -> tuple[Parameters, np.ndarray, np.ndarray]:
     """Return weights, one token, and what any attention makes of it: x W_v W_o.
 

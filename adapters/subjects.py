@@ -55,10 +55,10 @@ def adapt(subject: Any, reference: str = "") -> Adapter:
     if isinstance(subject, type) and issubclass(subject, Adapter):
         return _made(subject, reference)
     if not isinstance(subject, type | FunctionType | partial):
-        kind = type(subject)
+        kind = type(subject).__name__
         raise SubjectError(
-            f"{reference}: is of type {kind.__name__}; expected a class, a function that makes one, or an Adapter."
-            + (f" Give the class {kind.__name__} itself." if hasattr(kind, "forward") else "")
+            f"{reference}: is of type {kind}; expected a class, a function that makes one, or an Adapter."
+            + (f" Give the class {kind} itself." if hasattr(subject, "forward") else "")
         )
     for base in getattr(subject, "__mro__", ()):
         target = DERIVED.get(f"{base.__module__}:{base.__qualname__}")

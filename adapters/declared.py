@@ -1,0 +1,69 @@
+"""What a class may say of itself, where its names do not say it: the class attribute ``headcheck``.
+
+    class MyAttention(nn.Module):
+        headcheck = {"mask_true": "block", "empty_row": "zeros"}
+
+Every key is optional:
+
+    mask_true           "attend" or "block": what True and 1 mean in a mask
+    padding_true        the same for the padding mask, where there is one
+    mask_forms          of "bool", "int", "float", "additive": what a mask may hold
+    mask_shapes         the shapes a mask may have, like "n_q n_k" or "B 1 1 n_k"
+    empty_row           "uniform" or "zeros": the answer of a query that may see no key
+    causal_alignment    "top-left" or "bottom-right"
+    softmax_dtype       "float32" where the softmax is computed in it whatever the inputs are
+    stored              "in out" or "out in": how bare weight arrays are stored
+    always_causal       True where every call is causal and nothing switches that off
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, replace
+from typing import Any, get_args
+
+from .importing import nearest
+from .protocol import Conventions, MaskForm, SubjectError
+
+CHOICES: Mapping[str, tuple[Any, ...]] = {
+    "mask_true": ("attend", "block"),
+    "padding_true": ("attend", "block"),
+    "mask_forms": get_args(MaskForm),
+    "mask_shapes": (),
+    "empty_row": ("uniform", "zeros", "unknown"),
+    "causal_alignment": ("top-left", "bottom-right"),
+    "softmax_dtype": ("", "float32"),
+    "stored": ("in out", "out in"),
+    "always_causal": (True, False),
+}
+
+
+def declared(implementation: Any, subject: str) -> dict[str, Any]:
+    """Return what a class says of itself; SubjectError where a key or a value is unknown."""
+    said = getattr(implementation, "headcheck", {})
+    if not isinstance(said, Mapping):
+        raise SubjectError(f"{subject}: its attribute headcheck is a {type(said).__name__}; expected a dict.")
+    for key, value in said.items():
+        if key not in CHOICES:
+            raise SubjectError(
+                f"{subject}: headcheck = {{{key!r}: ...}} is not known; expected {', '.join(CHOICES)}."
+                + nearest(str(key), CHOICES)
+            )
+        values = (value,) if isinstance(value, str | bool) else value
+        wrong = [one for one in values if CHOICES[key] and one not in CHOICES[key]]
+        if wrong:
+            expected = ", ".join(map(repr, CHOICES[key]))
+            raise SubjectError(f"{subject}: headcheck = {{{key!r}: {value!r}}}; expected {expected}.")
+    return {
+        key: _plural(value) if key in {"mask_forms", "mask_shapes"} else value for key, value in said.items()
+    }
+
+
+def overridden(conventions: Conventions, said: Mapping[str, Any]) -> Conventions:
+    """Return the conventions as the class declares them, where it does."""
+    names = {field.name for field in fields(Conventions)}
+    return replace(conventions, **{key: value for key, value in said.items() if key in names})
+
+
+def _plural(value: Any) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else tuple(value)

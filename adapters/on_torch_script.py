@@ -1,0 +1,170 @@
+"""One call as a script of plain torch that needs no headcheck."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from .literals import literal
+from .on_torch_call import INPUTS, Inputs, Mode
+from .on_torch_weights import tensor as held
+from .protocol import Call
+from .storage import Slot
+from .trial import Answer
+
+LARGEST = 400  # elements of an array that is written out
+
+
+class Symbol(str):
+    """A name in a script: it is written as it is, not as a string."""
+
+    __slots__ = ()
+    __repr__ = str.__str__
+
+
+@dataclass(frozen=True)
+class Source:
+    """What an implementation adds to the script.
+
+    ``build`` defines ``module`` from the names it imports, ``weights`` are the arrays as they are stored, by
+    their paths in the module, and ``attend`` uses ``module``, ``query``, ``key``, ``value`` and, where the
+    call has them, ``mask`` and ``padding``, and defines ``output`` and, where they come back, ``weights``.
+    """
+
+    imports: Sequence[str]
+    build: Sequence[str]
+    weights: Sequence[tuple[str, np.ndarray]]
+    attend: Sequence[str]
+    has_weights: bool
+
+
+def script(call: Call, mode: Mode, inputs: Inputs, source: Source) -> list[str]:
+    """Return a script that ends with NumPy arrays ``output`` and, where they come back, ``weights``.
+
+    ``inputs`` are the call's as the adapter hands them over, before they are laid out in memory.
+    """
+    dtype = f"torch.{call.build.dtype}"
+    training = call.training or mode.training
+    grad = mode.gradients or call.cotangent is not None
+    body = list(source.attend)
+    lines = [
+        "import numpy as np",
+        "import torch",
+        *source.imports,
+        "",
+        *source.build,
+        f"module = module.to({dtype}).{'train' if training else 'eval'}()",
+        "with torch.no_grad():",
+    ]
+    for path, array in source.weights:
+        copied = f"module.{indexed(path)}.copy_({expression(array, dtype)})"
+        lines += [f"    {line}" for line in copied.splitlines()]
+    lines += given(call, mode, inputs, dtype)
+    if training and call.build.dropout:
+        lines.append(f"torch.manual_seed({call.seed})")
+    if call.cotangent is not None:
+        names = ", ".join(INPUTS if not mode.itself else INPUTS[:1])
+        lines += [f"{name}.requires_grad_()" for name in names.split(", ")]
+        lines += tensor("cotangent", call.cotangent, dtype)
+        body += [f"gradients = torch.autograd.grad(output, ({names},), cotangent)  # of {names}"]
+    lines += body if grad else ["with torch.no_grad():", *(f"    {line}" for line in body)]
+    results = ["output", *(["weights"] if source.has_weights else [])]
+    lines += [f"{name} = {name}.detach().double().numpy()" for name in results]
+    return ["import base64", *lines] if any("base64." in line for line in lines) else lines
+
+
+def given(call: Call, mode: Mode, inputs: Inputs, dtype: str) -> list[str]:
+    """Return the lines that define the arguments of the call."""
+    lines = tensor("query", call.query, dtype)
+    if mode.itself:
+        lines.append("key = value = query")
+    else:
+        lines += ["key = query.clone()"] if call.key is call.query else tensor("key", call.key, dtype)
+        lines += ["value = key.clone()"] if call.value is call.key else tensor("value", call.value, dtype)
+    for name in INPUTS[: 1 if mode.itself else 3]:
+        lines += laid_out(name, call)
+    for name, value in (("mask", inputs.mask), ("padding", inputs.padding)):
+        if value is not None:
+            kind = str(value.dtype)
+            lines += tensor(
+                name, value.double().numpy() if value.is_floating_point() else value.numpy(), kind
+            )
+    return lines
+
+
+def laid_out(name: str, call: Call) -> list[str]:
+    """Return the lines that give an argument other strides."""
+    value = getattr(call, name)
+    batch, length, width = value.shape
+    if call.memory == "contiguous":
+        return []
+    if call.memory == "transposed":
+        return [f"{name} = {name}.transpose(1, 2).contiguous().transpose(1, 2)"]
+    if (
+        call.memory == "expanded"
+        and batch > 1
+        and np.array_equal(value, np.broadcast_to(value[:1], value.shape))
+    ):
+        return [f"{name} = {name}[:1].clone().expand({batch}, -1, -1)"]
+    return [
+        f"larger = {name}.new_full(({batch}, {length + 1}, {2 * width}), torch.nan)",
+        f"larger[:, 1:, ::2] = {name}",
+        f"{name} = larger[:, 1:, ::2]",
+    ]
+
+
+def tensor(name: str, array: np.ndarray, dtype: str) -> list[str]:
+    """Return the lines that define a tensor."""
+    return f"{name} = {expression(array, dtype)}".splitlines()
+
+
+def expression(array: np.ndarray, dtype: str) -> str:
+    """Return source of a tensor; a large one is written as its bytes."""
+    if array.size <= LARGEST:
+        return literal(array, "torch", dtype)
+    kind = {"b": "bool", "i": "int64"}.get(array.dtype.kind, "float64")
+    data = b64encode(np.asarray(array, dtype=kind).tobytes()).decode()
+    read = f'np.frombuffer(base64.b64decode("{data}"), dtype=np.{kind}).reshape({array.shape})'
+    return f"torch.from_numpy({read}.copy()).to({dtype})"
+
+
+def indexed(path: str) -> str:
+    """Return a path as Python writes it: "linears.0.weight" as "linears[0].weight"."""
+    parts = path.split(".")
+    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
+
+
+def stored(module: nn.Module, slots: Sequence[Slot], call: Call) -> list[tuple[str, np.ndarray]]:
+    """Return the weights of a call as the module stores them, by path."""
+    if call.parameters is None:
+        return []
+    shapes = {slot.path: tuple(held(module, slot.path).shape) for slot in slots}
+    return [(slot.path, slot.stored(call.parameters, call.build, shapes[slot.path])) for slot in slots]
+
+
+def written(name: str, positional: Sequence[Any], keywords: Mapping[str, Any]) -> str:
+    """Return the source of a call with these arguments."""
+    given = [*map(repr, positional), *(f"{key}={value!r}" for key, value in keywords.items())]
+    return f"{name}({', '.join(given)})"
+
+
+def needed(source: str) -> list[str]:
+    """Return the import of the stand-in for a configuration, where the source has one."""
+    return ["from types import SimpleNamespace"] if "SimpleNamespace(" in source else []
+
+
+def taken_apart(call: str, where: Answer) -> list[str]:
+    """Return the lines that make a call and name its results."""
+    if where.kept:
+        return [f"output = {call}", f"weights = module.{where.kept}"]
+    if where.single:
+        return [f"output = {call}"]
+    names = {where.output: "output"} | ({} if where.weights is None else {where.weights: "weights"})
+    if names == {0: "output", 1: "weights"}:
+        return [f"output, weights, *_ = {call}"]
+    return [f"returned = {call}", *(f"{name} = returned[{place}]" for place, name in names.items())]

@@ -1,0 +1,119 @@
+"""What trial calls of an implementation show: what runs, and where its results are; never what is right.
+
+No two axes of a trial are equal, so none is mistaken for another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from .declared import overridden
+from .protocol import Build, Call, Conventions, DType, Mask, MaskForm, Result
+
+SIZES = ((8, 2), (12, 3), (64, 4), (512, 8))  # d_model and num_heads, until a module can be built
+BATCH, N_Q, N_K = 3, 5, 7
+SHAPES = ("n_q n_k", "1 1 n_q n_k", "B 1 1 n_k", "B 1 n_q n_k", "B h n_q n_k", "B n_q n_k", "B n_k")
+KEPT = ("attn", "attn_weights", "attention_weights", "attn_probs", "attention_probs")
+
+Run = Callable[[Call], Result]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Where an implementation leaves its results."""
+
+    output: int = 0  # place in the tuple that comes back
+    weights: int | None = 1  # the same for the attention weights; None where they do not come back
+    kept: str = ""  # the attribute that holds the attention weights instead
+    single: bool = False  # no tuple comes back
+    note: str = ""
+    raised: bool = False
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether the attention weights of every head can be had."""
+        return self.weights is not None or bool(self.kept)
+
+
+def trial_call(build: Build, *, itself: bool) -> Call:
+    """Return a call with small numbers and no mask."""
+    rng = np.random.default_rng(0)
+    query, key, value = (rng.integers(-2, 3, (BATCH, n, build.d_model)) / 2.0 for n in (N_Q, N_K, N_K))
+    return Call(build, query, query, query) if itself else Call(build, query, key, value)
+
+
+def answer(value: Any, call: Call, attributes: Mapping[str, Any]) -> Answer:
+    """Find output and weights by their shapes in what came back, or the weights in an attribute."""
+    batch, n_q, n_k = *call.query.shape[:2], call.key.shape[1]
+    maps = (batch, call.build.num_heads, n_q, n_k)
+    if not isinstance(value, tuple | list):
+        kept = next((name for name in KEPT if _shape(attributes.get(name)) == maps), "")
+        return Answer(0, None, kept, single=True)
+    shapes = [_shape(item) for item in value]
+    output = shapes.index(call.query.shape) if call.query.shape in shapes else 0
+    if maps in shapes:
+        return Answer(output, shapes.index(maps))
+    if (batch, n_q, n_k) in shapes:
+        return Answer(output, None, note="the attention weights come back averaged over the heads")
+    others = [i for i, shape in enumerate(shapes) if i != output and shape is not None]
+    return Answer(output, others[0] if others else None)
+
+
+def dtypes(run: Run, call: Call, candidates: Iterable[DType]) -> tuple[DType, ...]:
+    """Return the dtypes in which a plain call runs; all of them where it does in none."""
+    candidates = tuple(candidates)
+    fine = tuple(d for d in candidates if _runs(run, replace(call, build=replace(call.build, dtype=d))))
+    return fine or candidates
+
+
+def conventions(run: Run, call: Call, said: Mapping[str, Any], *, additive: bool) -> Conventions:
+    """Return which masks an implementation takes, by whether calls with them run, and what it says itself."""
+    forms: tuple[MaskForm, ...] = ("additive",) if additive else ("bool", "int", "float")
+    declared = overridden(Conventions(mask_forms=forms), said)
+    form = declared.mask_forms[0]
+    if "mask_shapes" not in said:
+        accepted = [s for s in SHAPES if _runs(run, replace(call, mask=_open_mask(call, s, form)))]
+        declared = replace(declared, mask_shapes=_lawful(accepted) or Conventions().mask_shapes)
+    if "mask_forms" not in said and not additive:
+        first = declared.mask_shapes[0]
+        taken = [f for f in forms if _runs(run, replace(call, mask=_open_mask(call, first, f)))]
+        declared = replace(declared, mask_forms=tuple(taken) or forms)
+    return declared
+
+
+def _runs(run: Run, call: Call) -> bool:
+    try:
+        result = run(call)
+    except Exception:  # refused: a wrong implementation's other exceptions are met again, and judged, later
+        return False
+    return result.output is not None and result.output.shape == call.query.shape
+
+
+def _open_mask(call: Call, shape: str, form: MaskForm) -> Mask:
+    """Return a mask of this shape that allows everything."""
+    sizes = {
+        "B": len(call.query),
+        "h": call.build.num_heads,
+        "n_q": call.query.shape[1],
+        "n_k": call.key.shape[1],
+    }
+    return Mask(np.ones([sizes.get(axis, 1) for axis in shape.split()], dtype=bool), form)
+
+
+def _lawful(accepted: list[str]) -> tuple[str, ...]:
+    """Leave out what runs by accident.
+
+    A class that adds the axis of the heads itself, ``mask.unsqueeze(1)``, makes five axes of a mask with
+    four; with B=1 that runs and gives the right shape.  So unless (B, 1, n_q, n_k) runs, none with four does.
+    """
+    four = "B 1 n_q n_k" in accepted
+    return tuple(shape for shape in accepted if four or len(shape.split()) < 4)
+
+
+def _shape(value: Any) -> tuple[int, ...] | None:
+    shape = getattr(value, "shape", None)
+    return None if shape is None else tuple(shape)
