@@ -166,10 +166,11 @@ class Expectation:
         )
 
     @property
-    def resolved(self) -> bool:
-        """Whether the dtype settles the softmax of every row, on which the gradients turn."""
+    def resolved(self) -> np.ndarray:
+        """Rows (B, n_q) whose softmax the dtype settles in every head; gradients have a bound there alone."""
         unit = max(FORMATS[self.call.build.dtype].unit, self._softmax_unit)
-        return not unresolved_rows(self.exact, self._noisy, self.allowed, unit).any()
+        unresolved = unresolved_rows(self.exact, self._noisy, self.allowed, unit)
+        return np.asarray(~unresolved.any(axis=(1, 3)))
 
     @property
     def representable(self) -> bool:

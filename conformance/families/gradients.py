@@ -43,11 +43,13 @@ def gradients(seen: Observation) -> list[Measured]:
 
 
 def settled(seen: Observation) -> bool:
-    """Return whether the dtype holds every gradient and settles every softmax, so that a bound applies."""
-    expected = seen.expected
+    """Return whether the dtype holds every gradient, and settles the softmax of every row in the loss."""
+    expected, cotangent = seen.expected, seen.call.cotangent
+    assert cotangent is not None
     peak = max(float(np.abs(gradient).max(initial=0.0)) for gradient in expected.gradients.values())
     largest = FORMATS[seen.call.build.dtype].largest / 64
-    return expected.representable and peak < largest and expected.resolved
+    rows = cotangent.any(axis=-1)
+    return expected.representable and peak < largest and bool(expected.resolved[rows].all())
 
 
 def departure(seen: Observation) -> Failure | None:
@@ -98,23 +100,31 @@ def oracle(attend: Attend, case: Case) -> Failure | None:
     calls = [case.call]
     if attend.offers("causal") and not case.itself:
         calls.append(replace(unmasked(case).call, causal=True))
-    judged = 0
+    judged = False
     for call in calls:
-        [first, *others] = paths(attend, differentiated(call))
-        [seen] = attend(first)
-        if seen.expected.empty_rows.any() or not settled(seen):
+        seen = with_loss(attend, call)
+        if seen is None:
             continue
-        judged += 1
-        for one in (seen, *attend(*others)):
-            # Without a single gradient, another path is one on which none can be taken.
-            failure = departure(one) if one is seen or one.result.gradients else None
+        judged = True
+        _, *others = paths(attend, seen.call)
+        # Without a single gradient, another path is one on which none can be taken.
+        for one in (seen, *(other for other in attend(*others) if other.result.gradients)):
+            failure = departure(one)
             if failure:
-                where = f" on the path {one.call.variant!r}" if one.call.variant else ""
                 causal = " (causal)" if call.causal else ""
-                return replace(failure, message=f"{failure.message}{where}{causal}")
+                return replace(failure, message=f"{failure.message}{causal}")
     if not judged:
-        raise NotMet("a row without a key, or a softmax that the dtype does not settle")
+        raise NotMet("no row has a key and a softmax that the dtype settles")
     return None
+
+
+def with_loss(attend: Attend, call: Call) -> Observation | None:
+    """Make the call with a loss on all rows that have a key and a settled softmax; None where none has."""
+    [seen] = attend(differentiated(call))
+    rows = seen.expected.resolved & ~seen.expected.empty_rows.any(axis=(1, 3))
+    if not rows.all():
+        [seen] = attend(differentiated(call, rows))
+    return seen if rows.any() and settled(seen) else None
 
 
 @requirement(
