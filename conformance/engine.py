@@ -15,7 +15,7 @@ from .cases import Case
 from .diagnosis import matches
 from .observation import Broken, Failure, NotMet
 from .pool import Profile, pool, portion, shrunk
-from .proof import evidence, worst
+from .proof import evidence
 from .session import Crashed, Session, TimedOut
 from .specification import Requirement, named
 from .verdicts import BROKEN, Level, Status, SubjectRecord, Verdict
@@ -41,16 +41,14 @@ class Judgement:
         profile: Profile,
         seed: int = 0,
         *,
-        shrink: bool = True,
-        diagnose: bool = True,
+        prove: bool = True,  # shrink and diagnose what fails, and write its script
         replayed: Mapping[str, Sequence[Case]] | None = None,  # cases to try first, by requirement
         only_replayed: bool = False,
     ):
         self._subject = subject
         self._profile = profile
         self._seed = seed
-        self._shrink = shrink
-        self._diagnose = diagnose
+        self._prove = prove
         self._replayed = replayed or {}
         self._only_replayed = only_replayed
         self._started = 0.0  # on the session's clock, when the imports were done
@@ -234,19 +232,20 @@ class Judgement:
             status = Status.DEVIATES
         if requirement.level is Level.INFO and status is Status.FAIL:
             status = Status.PASS
-        known = matches(failure, attend) if self._diagnose else ()
-        if self._shrink and not requirement.once and failure.kind not in {"timeout"}:
-            case, failure = self._smallest(requirement, attend, case, failure)
-        ratio = None
-        if failure.actual is not None and failure.expected is not None and failure.bound is not None:
-            ratio = worst(failure.actual, failure.expected, failure.bound)[2] if failure.actual.size else None
+        proof = None
+        if self._prove:
+            known = matches(failure, attend)
+            if not requirement.once and failure.kind != "timeout":
+                case, failure = self._smallest(requirement, attend, case, failure)
+            proof = evidence(failure, case, attend, requirement, self._subject.name)
+            proof = replace(proof, matches=known)
         return self._verdict(
             requirement,
             status,
             failure.message,
             examples=tried,
-            worst_ratio=ratio,
-            evidence=replace(evidence(failure, case, attend, requirement, self._subject.name), matches=known),
+            worst_ratio=proof.worst_ratio if proof else None,
+            evidence=proof,
             situations=dict(situations),
             measured={**attend.measured, **failure.measured},
         )

@@ -74,7 +74,7 @@ def tried(
         for seed in seeds:
             session = InProcess(load(candidate.subject))
             judgement = Judgement(
-                Subject(candidate.subject, session), profile, seed, shrink=False, diagnose=False
+                Subject(candidate.subject, session), profile, seed, prove=False
             )
             error = judgement.prepare().error
             if error:

@@ -82,7 +82,7 @@ def _replayed(verdict: Verdict, *, isolate: bool) -> tuple[str, str]:
                 Subject(verdict.subject, session),
                 PROFILES["smoke"],
                 verdict.seed,
-                shrink=False,
+                prove=False,
                 replayed={requirement.id: [case]},
                 only_replayed=True,
             )
