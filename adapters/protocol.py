@@ -144,6 +144,7 @@ class Variant:
     dtypes: tuple[DType, ...] = ()  # empty: every dtype declared
     masks: bool = True  # may be given a mask
     eager: bool = False  # compiles nothing: expensive for each new shape, so tried on few of them
+    training: bool = False  # in training mode, where a dropout that is not zero acts
 
 
 @dataclass(frozen=True)
