@@ -24,10 +24,11 @@ from .importing import name_of, statements
 from .on_torch_call import DTYPES, Built, Inputs, Mode, Returned, TorchAdapter, as_float64, seeded
 from .on_torch_script import Source, Symbol, needed, script, stored, taken_apart, written
 from .on_torch_stages import watched
-from .on_torch_weights import Storage, storage, tensor, write
+from .on_torch_weights import TORCH, tensor, write
+from .projections import Orders, Storage, alternatives, as_stored, one_token, reordered, storage
 from .protocol import Build, Call, Capability, Conventions, Declaration, Result, SubjectError, Variant
 from .returned import in_words
-from .storage import Orders, Slot, alternatives, as_stored, one_token, reordered
+from .storage import Slot
 from .trial import Answer, trial_call
 
 IGNORED = ("memory", "lengths")
@@ -60,7 +61,12 @@ class ClassAdapter(TorchAdapter):
             dtypes=dtypes,
             conventions=self._conventions,
             variants=tuple(
-                Variant(name, self_attention=mode.itself, weights=self._answer.has_weights)
+                Variant(
+                    name,
+                    self_attention=mode.itself,
+                    weights=self._answer.has_weights,
+                    training=mode.training,
+                )
                 for name, mode in self.modes.items()
             ),
             versions={"torch": torch.__version__},
@@ -81,7 +87,7 @@ class ClassAdapter(TorchAdapter):
         """Return where a module of this build keeps its weights, looked up once for each number of heads."""
         key = build.num_heads, build.bias
         if key not in self._known:
-            self._known[key] = reordered(storage(module, build, self._subject).slots, self._orders)
+            self._known[key] = reordered(storage(module, build, self._subject, TORCH).slots, self._orders)
         return self._known[key]
 
     def call(self, module: Built, call: Call) -> Result:
@@ -174,7 +180,7 @@ class ClassAdapter(TorchAdapter):
 
     @cached_property
     def _storage(self) -> Storage:
-        return storage(self._trial.module, self._trial.build, self._subject)
+        return storage(self._trial.module, self._trial.build, self._subject, TORCH)
 
     @cached_property
     def _forward(self) -> discovery.Matched:

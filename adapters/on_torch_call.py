@@ -101,11 +101,11 @@ class TorchAdapter(Adapter):
 
     def build(self, build: Build) -> Built:
         """Return a fresh module whose initial weights come from the seed."""
-        with seeded(build.seed):
-            module = self.make(build)
         dtype = DTYPES[build.dtype]
-        if any(parameter.dtype != dtype for parameter in module.parameters()):
-            module = module.to(dtype)
+        with self.subject(), seeded(build.seed):
+            module = self.make(build)
+            if any(parameter.dtype != dtype for parameter in module.parameters()):
+                module = module.to(dtype)
         return Built(module, build)
 
     def write(self, module: Built, parameters: Parameters) -> Built:
@@ -174,7 +174,7 @@ class TorchAdapter(Adapter):
         training = call.training or mode.training
         if module.training != training:
             module.train(training)
-        with torch.set_grad_enabled(mode.gradients or call.cotangent is not None):
+        with self.subject(), torch.set_grad_enabled(mode.gradients or call.cotangent is not None):
             if not training:
                 return self.attend(module, call, mode, inputs)
             with seeded(call.seed):
@@ -191,7 +191,8 @@ class TorchAdapter(Adapter):
         found: Sequence[Tensor | None] = [None] * len(wanted)
         if output is not None and output.requires_grad and call.cotangent is not None:
             cotangent = as_tensor(call.cotangent, output.dtype)
-            found = torch.autograd.grad(output, wanted, cotangent, allow_unused=True)
+            with self.subject():
+                found = torch.autograd.grad(output, wanted, cotangent, allow_unused=True)
         by_id = {id(value): gradient for value, gradient in zip(wanted, found, strict=True)}
 
         def gradient(value: Tensor) -> np.ndarray:

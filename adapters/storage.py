@@ -10,7 +10,7 @@ A stored array is those axes in another order, reshaped: the weight of an ``nn.L
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import permutations
 from math import prod
 
@@ -84,27 +84,21 @@ def axes_of(name: str) -> tuple[str, ...]:
     return AXES[name if name in AXES else name[0]]
 
 
-def orders(slot: Slot, shape: tuple[int, ...], build: Build) -> list[tuple[str, ...]]:
+def orders(slot: Slot, shape: tuple[int, ...], build: Build) -> list[Order]:
     """Return every order of axes that an array of this shape can have, the most usual first.
 
     (in, out) comes first, and heads own neighbouring columns.  Only packed projections may share out their
     columns in another way: how they do that is nobody's business but the implementation's.
     """
     packed = len(slot.names) > 1
-    sizes = {axis: size for axis, size in slot.sizes(build).items() if axis != "r" or packed}
-    inner = [axis for axis in slot.axes if axis in sizes and axis not in {"in", "out"}]
-    found = []
-    for order in permutations(axis for axis in slot.axes if axis in sizes):
-        usual = [axis for axis in order if axis in inner] == inner
-        groups = _grouped(order, sizes, shape)
-        if (
-            groups
-            and (usual or packed)
-            and all(group in _WITH_WIDTH or not {"in", "out"} & {*group} for group in groups)
-        ):
-            outer = order[0] == slot.axes[0] or order[0] == "in" or not {"in", "out"} & {*order}
-            found.append((not usual, not outer, ("r",) * (not packed and slot.axes[0] == "r") + order))
-    return [order for *_, order in sorted(found, key=lambda rank: rank[:2])]
+    fixed = ("r",) if slot.axes[0] == "r" and not packed else ()
+    usual = [axis for axis in ("r", "h", "k") if axis in slot.axes and axis not in fixed]
+    ranked: list[tuple[bool, bool, Order]] = []
+    for order in permutations(axis for axis in slot.axes if axis not in fixed):
+        heads_apart = [axis for axis in order if axis in usual] != usual
+        if _makes(order, slot.sizes(build), shape) and (packed or not heads_apart):
+            ranked.append((heads_apart, order[0] == "out" or order[-1] == "in", fixed + order))
+    return [order for *_, order in sorted(ranked, key=lambda one: one[:2])]
 
 
 def assembled(parts: Iterable[tuple[Slot, np.ndarray]], build: Build) -> dict[str, np.ndarray]:
@@ -112,65 +106,20 @@ def assembled(parts: Iterable[tuple[Slot, np.ndarray]], build: Build) -> dict[st
 
     An array that does not hold the numbers expected of it is returned as it is.
     """
+    found: dict[str, np.ndarray] = {}
     heads: dict[str, list[np.ndarray]] = {}
     for slot, array in parts:
-        if array.size == prod(slot.sizes(build)[axis] for axis in slot.axes):
-            for name, canonical in slot.taken(array, build):
-                heads.setdefault(name, []).append(canonical)
-        else:
-            heads[slot.names[0]] = [array]
-    together: dict[str, np.ndarray] = {}
-    for name, arrays in heads.items():
-        axis = [a for a in axes_of(name) if a != "r"].index("h") if name != "b_o" else 0
-        whole = arrays[0] if len(arrays) == 1 else np.concatenate(arrays, axis=axis)
-        d = build.d_model
-        fits = whole.size == (d * d if name.startswith("W") else d)
-        together[name] = whole.reshape((d, d) if name.startswith("W") else (d,)) if fits else whole
-    return together
-
-
-Orders = Mapping[tuple[str, ...], Order]  # names that share an array -> its order of axes
-
-
-def reordered(slots: Iterable[Slot], chosen: Orders) -> tuple[Slot, ...]:
-    """Return the slots with these orders of axes; a packed bias follows its matrix."""
-    orders = dict(chosen)
-    for names, order in chosen.items():
-        if names[0] in {"W_q", "W_k", "W_v"}:
-            biases = tuple(name.replace("W", "b") for name in names)
-            orders.setdefault(biases, tuple(axis for axis in order if axis != "in"))
-    return tuple(replace(slot, order=orders.get(slot.names, slot.order)) for slot in slots)
-
-
-def alternatives(possible: Mapping[tuple[str, ...], list[Order]]) -> Iterator[Orders]:
-    """Yield the ways to read arrays whose order of axes is open, the most usual first.
-
-    Query, key and value are read alike.
-    """
-    inward = max((len(orders) for names, orders in possible.items() if names != ("W_o",)), default=1)
-    for i in range(inward):
-        for outward in possible.get(("W_o",), [()]):
-            alike = {names: orders[min(i, len(orders) - 1)] for names, orders in possible.items()}
-            yield alike | ({("W_o",): outward} if outward else {})
-
-
-def as_stored(orders: list[Order], stored: str) -> list[Order]:
-    """Return the orders in which an array is stored "in out" or "out in"; all of them where none is."""
-    outward = stored == "out in"
-    return [order for order in orders if (order[-1] == "in" or order[0] == "out") == outward] or orders
-
-
-def one_token(build: Build) -> tuple[Parameters, np.ndarray, np.ndarray]:
-    """Return weights, one token, and what any attention makes of it: x W_v W_o.
-
-    A single key has the weight 1 whatever mask, scale and softmax do, so the answer tells how W_v and W_o
-    are stored and nothing else.
-    """
-    rng = np.random.default_rng(0)
+        if array.size != prod(slot.sizes(build).values()):
+            found[slot.names[0]] = array
+            continue
+        for name, canonical in slot.taken(array, build):
+            heads.setdefault(name, []).append(canonical)
     d = build.d_model
-    parameters = Parameters(*(rng.integers(-2, 3, (4, d, d)) / 4.0))
-    token = rng.integers(-2, 3, (1, 1, d)) / 2.0
-    return parameters, token, token @ parameters.W_v @ parameters.W_o
+    for name, arrays in heads.items():
+        axes = [axis for axis in axes_of(name) if axis != "r"]
+        whole = np.concatenate(arrays, axis=axes.index("h")) if len(arrays) > 1 else arrays[0]
+        found.setdefault(name, whole.reshape((d, d) if name.startswith("W") else (d,)))
+    return found
 
 
 def _whole(build: Build, axes: Iterable[str]) -> dict[str, int]:
@@ -178,17 +127,17 @@ def _whole(build: Build, axes: Iterable[str]) -> dict[str, int]:
     return {axis: sizes[axis] for axis in axes}
 
 
-_WITH_WIDTH = [("in",), ("out",), ("r", "in")]  # what shares a dimension of the array with the width
+def _makes(order: Order, sizes: Sizes, shape: tuple[int, ...]) -> bool:
+    """Return whether these axes, neighbours run together, make an array of this shape.
 
-
-def _grouped(order: tuple[str, ...], sizes: Sizes, shape: tuple[int, ...]) -> list[tuple[str, ...]]:
-    """Return the axes that each dimension of this shape is made of; nothing where they do not fit."""
-    remaining, groups = list(order), []
+    The width runs together with nothing but the packed projections before it.
+    """
+    remaining = list(order)
     for length in shape:
         group: list[str] = []
         while remaining and prod(sizes[axis] for axis in group) < length:
             group.append(remaining.pop(0))
-        if prod(sizes[axis] for axis in group) != length:
-            return []
-        groups.append(tuple(group))
-    return [] if remaining else groups
+        alone = not {"in", "out"} & {*group} or group in (["in"], ["out"], ["r", "in"])
+        if prod(sizes[axis] for axis in group) != length or not alone:
+            return False
+    return not remaining
