@@ -36,7 +36,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Scale:
-    """The scale measured at the size where it was furthest from the right one."""
+    """The scale measured at the most telling size: where it was furthest from the right one."""
 
     size: str
     found: str
@@ -110,7 +110,7 @@ def _drawn(draw: Callable[[Any], T], value: Any) -> T | None:
 
 
 def _scale(value: Any) -> Scale:
-    worst = max(value, key=lambda size: abs(math.log(size["measured"] / size["expected"])))
+    worst = max(value, key=_telling)
     d_k, num_heads = int(worst["d_k"]), int(worst["num_heads"])
     found = float(worst["measured"])
     return Scale(
@@ -119,6 +119,12 @@ def _scale(value: Any) -> Scale:
         expected=number(float(worst["expected"]), 6),
         axis=scale_axis(found, near_misses(d_k, num_heads)),
     )
+
+
+def _telling(size: Mapping[str, float]) -> tuple[float, int]:
+    """Order sizes by how far the scale is off there, then by how many near misses can be told apart."""
+    off = abs(math.log(size["measured"] / size["expected"]))
+    return round(off, 3), len(near_misses(int(size["d_k"]), int(size["num_heads"])))
 
 
 def _table(value: Any) -> Table:

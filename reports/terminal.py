@@ -86,7 +86,8 @@ def _finding(verdict: Verdict, statement: str, console: Console) -> None:
 
 
 def _facts(proof: Evidence) -> Iterator[tuple[str, str]]:
-    yield "case", proof.case_text
+    if proof.case_text:
+        yield "case", proof.case_text
     if proof.variant and proof.variant not in proof.case_text:
         yield "path", one_line(proof.variant, 120)
     expected, actual = read(proof.expected), read(proof.actual)

@@ -20,7 +20,8 @@
       group.hidden = ![...group.querySelectorAll("[data-family]")].some((item) => !item.hidden);
     }
     const shown = rows.filter((row) => !row.hidden).length;
-    $("filter-count").textContent = `${shown} of ${rows.length} requirements`;
+    const count = $("filter-count");
+    count.textContent = `${shown} of ${rows.length} ${count.dataset.noun}`;
   };
 
   const copy = async (button) => {

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 from headcheck.reports.html import render
+from headcheck.reports.kill_matrix import render as draw_kill_matrix
 
-from tests.reports.sample import sample
+from tests.reports.sample import REQUIREMENTS, sample
+from tests.reports.test_kill_matrix import trials
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -58,4 +60,12 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The sample's page as a file, opened the way a person does."""
     path = tmp_path_factory.mktemp("page") / "headcheck-report.html"
     path.write_text(render(sample()), encoding="utf-8")
+    return path.as_uri()
+
+
+@pytest.fixture(scope="session")
+def kill_matrix(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The page of the suite's own trials, as a file."""
+    path = tmp_path_factory.mktemp("page") / "kill-matrix.html"
+    path.write_text(draw_kill_matrix(trials(), REQUIREMENTS, "standard"), encoding="utf-8")
     return path.as_uri()

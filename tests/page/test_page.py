@@ -66,11 +66,15 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
         yield page
 
 
+@pytest.mark.parametrize("which", ["address", "kill_matrix"])
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
-def test_no_barrier_no_request_no_error(browser: Browser, address: str, scheme: str, width: int) -> None:
+def test_no_barrier_no_request_no_error(
+    browser: Browser, request: pytest.FixtureRequest, which: str, scheme: str, width: int
+) -> None:
     from axe_playwright_python.sync_playwright import Axe
 
+    address = request.getfixturevalue(which)
     with opened(browser, address, color_scheme=scheme, viewport={"width": width, "height": 900}) as (
         page,
         wrong,
@@ -78,6 +82,7 @@ def test_no_barrier_no_request_no_error(browser: Browser, address: str, scheme: 
         page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = true; })")
         page.wait_for_load_state("networkidle")
         assert wrong == []
+        assert page.evaluate("document.documentElement.scrollWidth") == width
         result = Axe().run(page).response
         assert "color-contrast" in {rule["id"] for rule in result["passes"]}
         violations = [

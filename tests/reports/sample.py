@@ -185,6 +185,8 @@ _MEASURED: dict[str, dict[str, Any]] = {
     },
     "COST-QUADRATIC": {
         "polynomial": "4 n^2 d + 8 n d^2",
+        "cross-attention": "4 n_q n_k d + 4 n_q d^2 + 4 n_k d^2",
+        "gradients": "unknown: a while loop without a bound",
         "table": {
             "columns": ["", "parameters", "operations"],
             "rows": [

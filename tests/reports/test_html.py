@@ -10,9 +10,11 @@ from html.parser import HTMLParser
 
 import pytest
 from headcheck.record import dumps, loads
-from headcheck.reports.html import breakable, linked, render, sentence, short_name
+from headcheck.reports.document import breakable, linked, polynomial, sentence, short_name
+from headcheck.reports.html import render
 from headcheck.reports.words import SIGNS
 from headcheck.verdicts import Run, Status
+from markupsafe import Markup
 
 from .sample import HOSTILE, MINE, REQUIREMENTS, RIGHT, TORCH, sample
 
@@ -243,6 +245,17 @@ def test_names_may_be_broken_at_their_joints() -> None:
 )
 def test_sentences_have_a_capital_and_a_full_stop(text: str, shown: str) -> None:
     assert sentence(text) == shown
+
+
+@pytest.mark.parametrize("text", ["4 n^2 d + 8 n d^2", "4 n_q n_k d + 2 n^3 h - 7", "5 n d^2 / h"])
+def test_a_polynomial_is_set_as_a_formula(text: str) -> None:
+    assert polynomial(text).startswith("<math")
+
+
+@pytest.mark.parametrize("text", ["unknown: a while loop", "", "<b>n</b>", "\\text{n}"])
+def test_what_is_no_polynomial_stays_text(text: str) -> None:
+    assert polynomial(text) == text
+    assert not isinstance(polynomial(text), Markup)
 
 
 def test_only_web_addresses_become_links() -> None:
