@@ -1,1 +1,249 @@
-"""Dropout."""
+"""Dropout: off when it should be, and unbiased when it is on.
+
+The requirements on chance draw the same call again and again, each time with another seed.  That draws of
+different seeds are independent is all they assume: how many heads, examples or positions share one draw is
+the implementation's choice, so a call counts once, however many weights it drops.  For n independent draws
+X in [0, 1] of mean q, the mean M of which is observed,
+
+    P(KL(M || q) >= t and M > q) <= exp(-n t),  KL(x || q) = x ln(x / q) + (1 - x) ln((1 - x) / (1 - q))
+
+(Hoeffding 1963, theorem 1), and the same below q.  Each requirement accuses a right implementation in at
+most one run in 10^6.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import combinations
+from math import log, sqrt
+
+import numpy as np
+from headcheck.adapters.protocol import Build, Call
+from headcheck.reference.oracle import split_heads
+from headcheck.reference.parameters import Parameters
+
+from ..attend import Attend
+from ..cases import Case, most_precise
+from ..observation import Failure, NotMet
+from ..specification import MUST, SHOULD, requirement
+
+RATE = 0.25
+FALSE_ALARM = 1e-6
+DRAWS = 192  # enough to tell a rate of RATE^2 or 1 - RATE, whatever is shared within a call
+PAIRS_DRAWS = 48  # 34 identical draws are beyond chance
+BATCH, HEADS, LENGTH = 4, 2, 4
+FACTORS = tuple((1.0 - RATE) ** -places for places in (1, 2, 3))  # lawful ones on what is kept
+TOLERANCE = 0.01  # of a factor, relative: beyond the rounding of any dtype
+
+
+def probe(attend: Attend) -> Call:
+    """Return a call in which output (b, i, head, j) is the weight that this head gives key j for query i.
+
+    The scores are zero, so that every weight is 1 / LENGTH; value j is 1 in column j of each head, and W_v
+    and W_o are the identity.
+    """
+    d = HEADS * LENGTH
+    zero, eye = np.zeros((d, d)), np.eye(d)
+    b = np.zeros(d) if attend.offers("bias") else None
+    rows = np.tile(np.eye(LENGTH), (BATCH, 1, HEADS))
+    build = Build(d, HEADS, bias=b is not None, dropout=RATE, dtype=most_precise(attend.declaration))
+    return Call(build, rows, rows, rows, Parameters(zero, zero, eye, eye, b, b, b, b))
+
+
+def factors(attend: Attend, draws: int) -> np.ndarray:
+    """Return by what each weight is multiplied in training, (draws, B, h, n_q, n_k)."""
+    call = probe(attend)
+    [plain] = attend(call)
+    evaluated = split_heads(plain.output.values, HEADS)
+    if not (np.isfinite(evaluated) & (evaluated != 0.0)).all():
+        raise NotMet("equal scores do not give equal weights in eval")
+    calls = [replace(call, training=True, seed=seed) for seed in range(draws)]
+    outputs = np.stack([seen.output.values for seen in attend.in_sequence(*calls)])
+    return np.asarray(split_heads(outputs, HEADS) / evaluated)
+
+
+def improbability(mean: float | np.ndarray, q: float, draws: int = DRAWS) -> np.ndarray:
+    """Return n KL(mean || q): the chance to be as far from q on that side is at most exp(-that)."""
+    mean = np.asarray(mean)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = np.where(mean > 0.0, mean * np.log(mean / q), 0.0)
+        below = np.where(mean < 1.0, (1.0 - mean) * np.log((1.0 - mean) / (1.0 - q)), 0.0)
+    return np.asarray(draws * (above + below))
+
+
+@requirement(
+    "DROPOUT-EVAL",
+    MUST,
+    needs={"dropout", "parameters"},
+    shapes=2,
+    share=0.0,
+    formula=r"\mathrm{MultiHead}_{eval,\,p} = \mathrm{MultiHead}_{p = 0}",
+    why="scaled_dot_product_attention drops whenever it is given a rate: dropout_p=self.dropout without "
+    "`if self.training` made inference random in three libraries (torchtune among them).",
+)
+def off_in_eval(attend: Attend, case: Case) -> Failure | None:
+    """Dropout is off in eval: the result is that of a rate of zero, whatever the seed."""
+    [plain] = attend(case.call)
+    build = replace(case.call.build, dropout=0.5)
+    variants = ["", *(v.name for v in attend.variants(case.call) if not (v.eager or v.training))]
+    for variant in variants:
+        calls = [replace(case.call, build=build, variant=variant, seed=seed) for seed in (0, 1)]
+        for seen in attend(*calls):
+            where = f" on the path {variant!r}" if variant else ""
+            message = f"a dropout of 0.5 changes the output in eval{where}"
+            failure = seen.output.departs_from(plain.output, message)
+            if failure:
+                return failure
+    return None
+
+
+@requirement(
+    "DROPOUT-UNBIASED",
+    MUST,
+    needs={"dropout", "parameters"},
+    depends_on=("SHAPE-OUTPUT", "DROPOUT-EVAL"),
+    once=True,
+    formula=r"P(A_{ij} \text{ dropped}) = p, \quad \mathrm{E}[\mathrm{dropout}(A)] = A",
+    why="Without the division by 1 - p, training and inference see attention of different size; a rate "
+    "taken for the share that is kept drops nine weights of ten where one was meant.",
+)
+def unbiased(attend: Attend, case: Case) -> Failure | None:
+    """In training weights are dropped at the rate given, and their mean over draws is that of eval.
+
+    What is kept must be 1/(1 - p) times what it was, which is no matter of chance; a dropout in two or
+    three places in a row gives powers of that.  The share that is kept must be its inverse: of all weights
+    together, for half of the error rate, and of each weight alone, for the other half.
+    """
+    drawn = factors(attend, DRAWS)
+    wrong = wrong_factor(drawn) or wrong_share(drawn != 0.0, float(drawn.max()))
+    attend.measured |= {"rate": RATE, "draws": DRAWS, "share dropped": float((drawn == 0.0).mean())}
+    if not wrong:
+        attend.measured["kept weights multiplied by"] = float(drawn.max())
+        return None
+    mean = drawn.mean(axis=0)
+    lawful = drawn.max() * sqrt(log(4 * mean.size / FALSE_ALARM) / (2 * DRAWS))
+    return Failure(
+        f"with dropout={RATE} in training, {wrong}",
+        f"mean over {DRAWS} draws of each weight, over what it is in eval",
+        mean,
+        np.ones_like(mean),
+        np.full_like(mean, lawful),
+        replace(probe(attend), training=True),
+    )
+
+
+def wrong_factor(drawn: np.ndarray) -> str:
+    """Return what is wrong with the factor on weights that are kept, in words; "" where nothing is."""
+    kept = drawn[drawn != 0.0]
+    if not np.isfinite(kept).all():
+        return "a weight is NaN or infinite"
+    if not kept.size:
+        return "every weight is dropped"
+    if kept.size == drawn.size and np.all(np.abs(kept - 1.0) <= TOLERANCE):
+        return "nothing is dropped"
+    low, high = float(kept.min()), float(kept.max())
+    one = high - low <= TOLERANCE * high
+    if one and any(abs(high - factor) <= TOLERANCE * factor for factor in FACTORS):
+        return ""
+    times = f"{high:.4g}" if one else f"{low:.4g} to {high:.4g}"
+    return f"weights that are kept are multiplied by {times}; expected 1/(1 - p) = {FACTORS[0]:.4g}"
+
+
+def wrong_share(kept: np.ndarray, factor: float) -> str:
+    """Return what is wrong with the share that is kept, in words; "" where it may well be 1/factor."""
+    expected, share, each = 1.0 / factor, kept.mean(), kept.mean(axis=0)
+    if improbability(share, expected) > log(4 / FALSE_ALARM):
+        if improbability(share, 1.0 - RATE) <= log(4 / FALSE_ALARM):
+            return f"weights that are kept are multiplied by {factor:.4g}; expected {FACTORS[0]:.4g}"
+        return f"{1.0 - share:.1%} of the weights are dropped; expected {1.0 - expected:.1%}"
+    surprise = improbability(each, expected)
+    if surprise.max() > log(4 * each.size / FALSE_ALARM):
+        at = np.unravel_index(int(surprise.argmax()), each.shape)
+        place = "example {}, head {}, query {} and key {}".format(*at)
+        return f"the weight of {place} is dropped in {1.0 - each[at]:.1%} of the draws; expected {RATE:.1%}"
+    return ""
+
+
+@requirement(
+    "DROPOUT-INDEPENDENT",
+    SHOULD,
+    needs={"dropout", "parameters"},
+    depends_on=("DROPOUT-UNBIASED",),
+    once=True,
+    formula=r"\mathrm{dropout}(A)_{b,i} \perp \mathrm{dropout}(A)_{b',i'}",
+    why="broadcast_dropout=True, flax.linen's default, drops the same places in every head of every example: "
+    "the noise that was to be averaged out over the batch is one and the same.",
+)
+def independent(attend: Attend, case: Case) -> Failure | None:
+    """Heads and examples draw their own.
+
+    Two independent draws agree at a place with the probability s^2 + (1 - s)^2, s the share that is kept.
+    Agreement is averaged over each call, and the mean over the calls held against that by Hoeffding's
+    bound, the error rate shared among the pairs.
+    """
+    drawn = factors(attend, PAIRS_DRAWS)
+    kept, share = drawn != 0.0, 1.0 / float(drawn.max())
+    pairs = {f"examples {a} and {b}": (kept[:, a], kept[:, b]) for a, b in combinations(range(BATCH), 2)}
+    pairs |= {f"heads {a} and {b}": (kept[:, :, a], kept[:, :, b]) for a, b in combinations(range(HEADS), 2)}
+    expected = share**2 + (1.0 - share) ** 2
+    agreements = {words: float((one == other).mean()) for words, (one, other) in pairs.items()}
+    attend.measured["places in agreement"] = agreements
+    for words, agreement in agreements.items():
+        by_chance = improbability(agreement, expected, PAIRS_DRAWS) <= log(len(pairs) / FALSE_ALARM)
+        if agreement > expected and not by_chance:
+            same = "the same draw" if agreement == 1.0 else f"{agreement:.1%} of their draws"
+            return Failure(
+                f"{words} share {same}; drawing their own they would agree in {expected:.1%} of all places",
+                call=replace(probe(attend), training=True),
+            )
+    return None
+
+
+def refused(attend: Attend, rate: float) -> str:
+    """Return "" where a rate is refused, by the constructor or the first call in training; else what came."""
+    call = replace(probe(attend), training=True)
+    call = replace(call, build=replace(call.build, dropout=rate))
+    if attend.construct(call.build) is not None:
+        return ""
+    [seen] = attend.outcomes(call)
+    if seen.raised is not None:
+        return ""
+    output = seen.result.output
+    return "was accepted" if output is None or np.isfinite(output).all() else "gave NaN or infinity"
+
+
+@requirement(
+    "DROPOUT-RATE",
+    MUST,
+    needs={"dropout", "parameters"},
+    depends_on=(),
+    once=True,
+    formula=r"0 \le p < 1",
+    why="A rate of 10, meant as percent, or of NaN, from a sweep gone wrong, trains for a night without a "
+    "word: `if p < 0 or p > 1` lets NaN through.",
+)
+def rate(attend: Attend, case: Case) -> Failure | None:
+    """A dropout below 0, above 1, or NaN is refused; one of 1 is refused or gives no NaN."""
+    for wrong in (-0.1, 1.5, float("nan")):
+        came = refused(attend, wrong)
+        if came:
+            return Failure(f"dropout={wrong} {came}; expected an argument error", kind="accepted")
+    if "NaN" in refused(attend, 1.0):
+        return Failure("dropout=1.0 gave NaN or infinity; expected an argument error", kind="accepted")
+    return None
+
+
+@requirement(
+    "DROPOUT-ONE",
+    SHOULD,
+    needs={"dropout", "parameters"},
+    depends_on=("DROPOUT-RATE",),
+    once=True,
+    formula=r"p < 1",
+    why="No factor makes up for weights that are all dropped: 1/(1 - 1). torch.nn.Dropout takes it and gives "
+    "zeros, on purpose, which is why this is no MUST.",
+)
+def rate_of_one(attend: Attend, case: Case) -> Failure | None:
+    """A dropout of 1, under which no mean is that of eval, is refused."""
+    came = refused(attend, 1.0)
+    return Failure(f"dropout=1.0 {came}; expected an argument error", kind="accepted") if came else None

@@ -1,1 +1,147 @@
-"""Initialisation."""
+"""Initialisation: each projection starts from its own numbers, of the right size."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import log, sqrt
+
+import numpy as np
+from headcheck.adapters.protocol import Build
+from headcheck.reference.dtypes import quantise
+from headcheck.reference.parameters import Parameters
+
+from ..attend import Attend
+from ..cases import Case, most_precise
+from ..observation import Failure, NotMet
+from ..specification import MUST, SHOULD, requirement
+
+D_MODEL, HEADS = 64, 4
+MATRICES = ("W_q", "W_k", "W_v", "W_o")
+FALSE_ALARM = 1e-6
+XAVIER = sqrt(6.0 / (D_MODEL + D_MODEL))
+
+# What has been taken for Xavier's bound of one d x d projection: the root mean square over Xavier's.
+KNOWN = {
+    "zero": 0.0,
+    "1/sqrt(3) of it, torch.nn.Linear's default": 1 / sqrt(3),
+    "1/sqrt(2) of it, the fan of a packed 3d x d matrix": 1 / sqrt(2),
+    "sqrt(2) times it, He's": sqrt(2),
+    "that of the fan of one head": sqrt(2 * HEADS / (HEADS + 1)),
+}
+
+
+def fresh(case: Case, attend: Attend) -> Build:
+    """Return the constructor arguments of a module large enough to tell distributions apart."""
+    dtype = most_precise(attend.declaration)
+    bias = attend.offers("bias")
+    return replace(case.call.build, d_model=D_MODEL, num_heads=HEADS, bias=bias, dtype=dtype, seed=case.seed)
+
+
+@requirement(
+    "INIT-XAVIER",
+    SHOULD,
+    needs={"read"},
+    depends_on=(),
+    once=True,
+    formula=r"W \sim U(-a, a), \quad a = \sqrt{6 / (d_{in} + d_{out})} = \sqrt{3 / d}",
+    why="A packed 3d x d matrix initialised as one starts sqrt(2) too small, and an output projection left "
+    "to torch.nn.Linear sqrt(3): both in torch.nn.MultiheadAttention.",
+)
+def xavier(attend: Attend, case: Case) -> Failure | None:
+    """Each projection starts from the Xavier-uniform distribution with its own fan.
+
+    No weight may be beyond the bound a, which is no matter of chance.  The distribution is held against the
+    uniform one by the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant, exact for any
+    number of weights: P(sup |F_n - F| > e) <= 2 exp(-2 n e^2).  Four matrices share the error rate.
+    """
+    parameters = attend.read(fresh(case, attend))
+    lawful = sqrt(log(2 * len(MATRICES) / FALSE_ALARM) / (2 * D_MODEL**2))
+    wrong = []
+    for name in MATRICES:
+        W = getattr(parameters, name)
+        size, largest = sqrt(3.0 * float(np.square(W).mean())) / XAVIER, float(np.abs(W).max()) / XAVIER
+        distance = from_uniform(W / XAVIER)
+        attend.measured[f"{name}, size over Xavier's"] = size
+        attend.measured[f"{name}, distance from uniform (at most {lawful:.3g})"] = distance
+        if largest > 1.0 + 1e-3 or not distance <= lawful:
+            wrong.append(f"{name} {resembling(size, largest)}")
+    if not wrong:
+        return None
+    return Failure(f"not Xavier-uniform (a = {XAVIER:.4g} at d_model={D_MODEL}): {'; '.join(wrong)}")
+
+
+def from_uniform(x: np.ndarray) -> float:
+    """Return the Kolmogorov-Smirnov distance of a sample from the uniform distribution on (-1, 1)."""
+    theirs = (np.sort(x, axis=None) + 1.0) / 2.0
+    steps = np.arange(x.size + 1) / x.size
+    return float(max(np.abs(steps[1:] - theirs).max(), np.abs(theirs - steps[:-1]).max()))
+
+
+def resembling(size: float, largest: float) -> str:
+    """Return what a distribution of this size is like, in words; both numbers are relative to Xavier's."""
+    for words, known in KNOWN.items():
+        if abs(size - known) <= 0.04 * known:
+            return f"is {words}"
+    if abs(size - 1.0) <= 0.04:
+        return f"has Xavier's variance and another distribution, up to {largest:.3g} times the bound"
+    return f"has {size:.3g} times Xavier's size"
+
+
+@requirement(
+    "INIT-DISTINCT",
+    MUST,
+    needs={"read"},
+    depends_on=(),
+    once=True,
+    formula=r"W_q \ne W_k \ne W_v \ne W_o",
+    why="W_q = W_k makes every score symmetric; one seed for all four, or one module assigned four times, "
+    "and training never tells them apart again.",
+)
+def distinct(attend: Attend, case: Case) -> Failure | None:
+    """The projections start different, and none shares its storage with another."""
+    parameters = attend.read(fresh(case, attend))
+    for i, name in enumerate(MATRICES):
+        for other in MATRICES[i + 1 :]:
+            if np.array_equal(getattr(parameters, name), getattr(parameters, other)):
+                return Failure(f"{name} and {other} start with the same numbers")
+    again = attend.read(replace(fresh(case, attend), seed=case.seed + 1))
+    attend.measured["another seed gives other weights"] = not np.array_equal(parameters.W_q, again.W_q)
+    if not attend.offers("parameters"):
+        return None
+    written = numbered(parameters, fresh(case, attend))
+    back = attend.read(fresh(case, attend), written)
+    for name, array in written.items():
+        for other, value in written.items():
+            if name != other and np.array_equal(getattr(back, name), value) and array.size == value.size:
+                return Failure(
+                    f"{name} and {other} share their storage: what is put into one is read from both"
+                )
+    return None
+
+
+def numbered(parameters: Parameters, build: Build) -> Parameters:
+    """Return weights of which no two arrays are equal."""
+    rng = np.random.default_rng(3)
+    names = [name for name, _ in parameters.items()]
+    draws = {n: quantise(rng.standard_normal(getattr(parameters, n).shape), build.dtype) for n in names}
+    return replace(parameters, **draws)
+
+
+@requirement(
+    "INIT-BIAS",
+    SHOULD,
+    needs={"read", "bias"},
+    depends_on=(),
+    once=True,
+    formula=r"b_q = b_k = b_v = b_o = 0",
+    why="torch.nn.Linear starts its bias at random; a value bias that is not zero is added to every output, "
+    "whatever is attended to.",
+)
+def biases(attend: Attend, case: Case) -> Failure | None:
+    """Biases start at zero."""
+    parameters = attend.read(fresh(case, attend))
+    there = {name: array for name, array in parameters.items() if name.startswith("b")}
+    if not there:
+        raise NotMet("there are no biases")
+    wrong = [f"{name} (up to {np.abs(array).max():.3g})" for name, array in there.items() if array.any()]
+    return Failure(f"biases that do not start at zero: {', '.join(wrong)}") if wrong else None
