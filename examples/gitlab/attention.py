@@ -19,10 +19,12 @@ class Attention:
         self.b_q, self.b_k, self.b_v, self.b_o = (np.zeros(d_model) for _ in range(4))
 
     def split_heads(self, x: np.ndarray) -> np.ndarray:
+        """(batch, length, d_model) to (batch, num_heads, length, d_k)."""
         batch, length, _ = x.shape
         return x.reshape(batch, length, self.num_heads, self.d_k).transpose(0, 2, 1, 3)
 
     def combine_heads(self, x: np.ndarray) -> np.ndarray:
+        """(batch, num_heads, length, d_k) to (batch, length, d_model)."""
         batch, _, length, _ = x.shape
         return x.transpose(0, 2, 1, 3).reshape(batch, length, self.d_model)
 

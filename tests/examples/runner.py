@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+import pytest
+
+yaml = pytest.importorskip("yaml", reason="PyYAML reads what the services read")
+if shutil.which("bash") is None:
+    pytest.skip("what the services run is bash", allow_module_level=True)
 
 ROOT = Path(__file__).parents[2]
 

@@ -11,10 +11,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("yaml", reason="PyYAML reads action.yml")
-if shutil.which("bash") is None:
-    pytest.skip("the action's steps are bash", allow_module_level=True)
-
 from tests.examples import runner
 
 STUB = """#!/usr/bin/env bash
