@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -111,6 +112,11 @@ class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.tally = Tally()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        """Spare each operation a wrapper whose first call imports torch._dynamo, which takes seconds."""
+        return False
+
     def __torch_dispatch__(
         self,
         func: Any,
@@ -120,13 +126,24 @@ class OperationCounter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         """Run one operation and count it; one that is made of others is taken apart first."""
         kwargs = kwargs or {}
-        name = _plain_name(func)
-        if not _priced(name) and getattr(func, "_can_decompose", lambda: False)():
+        name, made_of_others = _known(func)
+        if made_of_others:
             with self:
                 return func.decompose(*args, **kwargs)
         result = func(*args, **kwargs)
         _price(self.tally, func, name, args, result)
         return result
+
+
+class _BesideCompiler(OperationCounter):  # type: ignore[no-untyped-call]
+    """The same where torch._dynamo is loaded, and could take the counting for code to compile."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return True
+
+    def __torch_dispatch__(self, *arguments: Any) -> Any:
+        return super().__torch_dispatch__(*arguments)
 
 
 def count(function: Callable[..., Any], *arguments: Any, backward: bool = False) -> Count:
@@ -136,13 +153,17 @@ def count(function: Callable[..., Any], *arguments: Any, backward: bool = False)
     its sum for every leaf that requires one.  Exceptions of the function are let through; one that only
     the counting brings about makes the count unknown.
     """
-    forward, gradients = OperationCounter(), OperationCounter()
+    compiler = _compiler_is_loaded()
+    counter = _BesideCompiler if compiler else OperationCounter
+    forward, gradients = counter(), counter()
     with _eager():
         try:
             with forward:
                 output = function(*arguments)
         except Exception as refusal:
             function(*arguments)
+            if _compiler_is_loaded() and not compiler:
+                return count(function, *arguments, backward=backward)
             forward.tally.give_up(f"the counter was refused: {type(refusal).__name__}: {refusal}")
             return forward.tally.count()
         if backward:
@@ -155,9 +176,13 @@ def count(function: Callable[..., Any], *arguments: Any, backward: bool = False)
 @contextlib.contextmanager
 def _eager() -> Iterator[None]:
     """Run compiled functions as they were written: what a compiler made of them shows no operations."""
-    compiled = "torch._dynamo" in sys.modules and hasattr(torch.compiler, "set_stance")
-    with torch.compiler.set_stance("force_eager") if compiled else contextlib.nullcontext():
+    stance = _compiler_is_loaded() and hasattr(torch.compiler, "set_stance")
+    with torch.compiler.set_stance("force_eager") if stance else contextlib.nullcontext():
         yield
+
+
+def _compiler_is_loaded() -> bool:
+    return "torch._dynamo" in sys.modules
 
 
 def _plain_name(func: Any) -> str:
@@ -170,8 +195,12 @@ def _plain_name(func: Any) -> str:
     return name if name.endswith("__") else name.rstrip("_")
 
 
-def _priced(name: str) -> bool:
-    return name in _PRODUCTS or name in _PER_ELEMENT or name in _FUSED_FORWARD
+@lru_cache(maxsize=4096)
+def _known(func: Any) -> tuple[str, bool]:
+    """Return an operation's plain name, and whether it is counted by what it is made of."""
+    name = _plain_name(func)
+    whole = name in _PRODUCTS or name in _PER_ELEMENT
+    return name, not whole and getattr(func, "_can_decompose", lambda: False)()
 
 
 def _price(tally: Tally, func: Any, name: str, args: Sequence[Any], result: Any) -> None:

@@ -55,7 +55,7 @@ def _cross(n_q: int, n_k: int, d: int) -> Sizes:
 _WIDTHS = Axis("d", (12, 24, 36))
 CROSS = Plan((Axis("n_q", (2, 5)), Axis("n_k", (4, 7)), _WIDTHS), (3, 9, 48), _cross)
 CROSS_SQUARED = Plan((Axis("n_q", (2, 3, 5)), Axis("n_k", (4, 7, 9)), _WIDTHS), (6, 8, 48), _cross)
-BACKWARD = Plan((Axis("n", (2, 3, 5)), _WIDTHS), (7, 48), lambda n, d: (n, n, d, 2))
+BACKWARD = Plan((Axis("n", (2, 3, 5, 7)), _WIDTHS), (9, 48), lambda n, d: (n, n, d, 2))
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from headcheck.adapters.counting import Count
-from headcheck.adapters.protocol import Build
+from headcheck.adapters.protocol import Build, Call
 from headcheck.reference.configuration import Configuration, advice
 from headcheck.reference.cost_model import compare
+from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case
@@ -30,13 +32,19 @@ _findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
 def counter(attend: Attend, case: Case, *, gradients: bool = False) -> Callable[[int, int, int, int], Count]:
     """Return the function that counts the operations of one example at given sizes."""
 
+    @cache
+    def parameters(d: int) -> Parameters | None:
+        return replace(case, num_heads=1, d_k=d).parameters if attend.offers("parameters") else None
+
+    def rows(n: int, d: int) -> np.ndarray:
+        return np.random.default_rng(n).integers(-8, 9, (1, n, d)) / 8.0  # every dtype represents them
+
     def count(n_q: int, n_k: int, d: int, h: int) -> Count:
-        sizes = replace(case, batch=1, n_q=n_q, n_k=n_k, num_heads=h, d_k=d // h, itself=n_q == n_k)
-        call = sizes.call
-        if not attend.offers("parameters"):
-            call = replace(call, parameters=None)
+        query, key = rows(n_q, d), rows(n_k, d)
+        query, key, value = (query, query, query) if n_q == n_k else (query, key, key + 0.0)
+        call = Call(Build(d, h, bias=case.bias, dtype=case.dtype), query, key, value, parameters(d))
         if gradients:
-            call = replace(call, cotangent=np.ones_like(call.query))
+            call = replace(call, cotangent=np.ones_like(query))
         try:
             return Count.from_mapping(attend.count(call))
         except (Crashed, TimedOut):
@@ -78,7 +86,7 @@ def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:
         attend.measured["elementwise beside it"] = str(found.elementwise)
     if attend.offers("gradients"):
         gradients = backward_law(counter(attend, case, gradients=True))
-        attend.measured["gradients"] = str(gradients or "follow no polynomial")
+        attend.measured["gradients, 2 heads"] = str(gradients or "follow no polynomial")
 
 
 @requirement(

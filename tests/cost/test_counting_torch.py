@@ -165,3 +165,16 @@ def test_nothing_is_left_behind():
 
     count(lambda x: x @ x, torch.ones(2, 2))
     assert _get_current_dispatch_mode() is None
+
+
+def test_flex_attention_is_priced():
+    flex = pytest.importorskip("torch.nn.attention.flex_attention").flex_attention
+    with torch.no_grad():
+        counted = count(projected(flex, 12, 2), *arrays(3, 5, 12))
+    assert counted.products == by_hand(3, 5, 12, 2)
+    assert counted.unknown == ()
+
+
+def test_a_compiled_function_is_counted_as_it_was_written():
+    compiled = torch.compile(projected(naive, 12, 2))
+    assert count(compiled, *arrays(3, 5, 12)).products == by_hand(3, 5, 12, 2)
