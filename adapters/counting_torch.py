@@ -11,6 +11,7 @@ import contextlib
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from importlib import import_module
 from math import prod
 from typing import Any
 
@@ -153,8 +154,7 @@ def count(function: Callable[..., Any], *arguments: Any, backward: bool = False)
     its sum for every leaf that requires one.  Exceptions of the function are let through; one that only
     the counting brings about makes the count unknown.
     """
-    compiler = _compiler_is_loaded()
-    counter = _BesideCompiler if compiler else OperationCounter
+    counter = _BesideCompiler if _compiler_is_loaded() else OperationCounter
     forward, gradients = counter(), counter()
     with _eager():
         try:
@@ -162,8 +162,6 @@ def count(function: Callable[..., Any], *arguments: Any, backward: bool = False)
                 output = function(*arguments)
         except Exception as refusal:
             function(*arguments)
-            if _compiler_is_loaded() and not compiler:
-                return count(function, *arguments, backward=backward)
             forward.tally.give_up(f"the counter was refused: {type(refusal).__name__}: {refusal}")
             return forward.tally.count()
         if backward:
@@ -182,6 +180,9 @@ def _eager() -> Iterator[None]:
 
 
 def _compiler_is_loaded() -> bool:
+    """Whether code can be compiled in the call; flex_attention loads the compiler when it is called."""
+    if "torch.nn.attention.flex_attention" in sys.modules:
+        import_module("torch._dynamo")
     return "torch._dynamo" in sys.modules
 
 
