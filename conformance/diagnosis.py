@@ -74,7 +74,7 @@ def _answer(name: str, call: Call, expectation: Expectation, quantity: str) -> n
         with np.errstate(all="ignore"):
             module = getattr(on_numpy, name)(build.d_model, build.num_heads, bias=build.bias)
             for parameter, array in expectation.parameters.items():
-                setattr(module, parameter, array)
+                setattr(module, parameter, array.copy())  # some faults write to their weights
             inputs = (call.query.copy(), call.key.copy(), call.value.copy())
             output, weights = module.forward(*inputs, allowed, is_causal=call.causal)
     except Exception:  # a fault that fails on this call does not explain an answer

@@ -188,7 +188,7 @@ class Judgement:
         return self._interned.setdefault(case, case)
 
     def _search(self, requirement: Requirement, attend: Attend) -> Verdict:
-        tried, unmet, situations = 0, "", Counter[str]()
+        tried, excused, unmet, situations = 0, 0, "", Counter[str]()
         attend.measured.clear()
         for case in self.cases(requirement):
             try:
@@ -205,8 +205,13 @@ class Judgement:
                 )
             tried += 1
             situations.update(case.situations())
-            if failure is not None:
+            if failure is not None and self._excused(requirement, attend, case):
+                excused += 1
+            elif failure is not None:
                 return self._failed(requirement, attend, case, failure, tried, situations)
+        if excused:
+            message = f"PROJ-ORACLE already fails on {excused} of {tried} cases without what this is about"
+            return self._verdict(requirement, Status.BLOCKED, message, examples=tried)
         if not tried:
             return self._verdict(requirement, Status.INCONCLUSIVE, f"never met its situation: {unmet}")
         return self._verdict(
@@ -217,6 +222,19 @@ class Judgement:
             measured=dict(attend.measured),
             worst_ratio=attend.measured.get("worst ratio"),
         )
+
+    def _excused(self, requirement: Requirement, attend: Attend, case: Case) -> bool:
+        """Return whether the oracle disagrees even without what the requirement is about."""
+        if requirement.control is None or self._declaration is None:
+            return False
+        plain = self._intern(requirement.control(case).fitted(self._declaration))
+        try:
+            [seen] = attend(plain.call)
+            return seen.departs_from_oracle() is not None
+        except Broken:
+            return True
+        except NotMet:
+            return False
 
     def _failed(
         self,
@@ -263,6 +281,8 @@ class Judgement:
             except Exception:  # a simpler case that headcheck or its situation cannot handle proves nothing
                 return False
             if smaller is None or smaller.kind != failure.kind or smaller.quantity != failure.quantity:
+                return False
+            if self._excused(requirement, attend, situated):
                 return False
             found[situated] = smaller
             return True

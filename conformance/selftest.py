@@ -1,4 +1,4 @@
-"""The suite under test: every planted fault caught by the requirement meant for it, no right style accused."""
+"""The suite under test: each fault caught by the requirement meant for it, no right style accused."""
 
 from __future__ import annotations
 

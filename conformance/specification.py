@@ -58,6 +58,7 @@ class Requirement:
     info: RequirementInfo
     judge: Judge
     situation: Situation
+    control: Situation | None  # where the oracle disagrees with this too, another requirement is broken
     once: bool  # judged on one case: it does not depend on what the cases vary
     share: float  # how much of a profile's cases it is given
     shapes: int | None = None  # how many shapes of the alphabet it is given, where not all
@@ -88,6 +89,7 @@ def requirement(
     needs: Iterable[Capability] = (),
     depends_on: Iterable[str] = ("SHAPE-OUTPUT",),
     situation: Situation = lambda case: case,
+    control: Situation | None = None,
     once: bool = False,
     share: float = 0.5,
     shapes: int | None = None,
@@ -106,7 +108,9 @@ def requirement(
         )
         if id in _REGISTER or not statement:
             raise ValueError(f"{id} is registered twice or has no sentence")
-        _REGISTER[id] = Requirement(info, judge, situation, once, share, shapes, long, deep, every_dtype)
+        _REGISTER[id] = Requirement(
+            info, judge, situation, control, once, share, shapes, long, deep, every_dtype
+        )
         return judge
 
     return register

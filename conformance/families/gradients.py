@@ -86,6 +86,7 @@ def paths(attend: Attend, call: Call) -> list[Call]:
 @requirement(
     "GRAD-ORACLE",
     MUST,
+    control=lambda case: case,
     needs={"gradients", "parameters"},
     every_dtype=True,
     shapes=8,
@@ -173,6 +174,7 @@ def blocked(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "GRAD-FINITE",
     MUST,
+    control=lambda case: replace(case, mask="none", causal=False),
     needs={"gradients", "parameters"},
     every_dtype=True,
     shapes=4,

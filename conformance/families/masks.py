@@ -13,7 +13,7 @@ from headcheck.reference.dtypes import FORMATS, quantise
 from ..attend import Attend
 from ..cases import Case, MaskKind
 from ..observation import Failure, NotMet, Observation
-from ..specification import INFO, MUST, Situation, masked, requirement, situated
+from ..specification import INFO, MUST, Situation, masked, requirement, situated, unmasked
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
 
@@ -60,6 +60,7 @@ def zero(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-NONINTERFERENCE",
     MUST,
+    control=unmasked,
     needs={"mask", "parameters", "cross"},
     situation=lambda case: masked("keys", itself=False, recipe="normal")(case),
     formula=r"M_{\cdot j} = 0 \Rightarrow \partial\,\mathrm{MultiHead} / \partial\,(k_j, v_j) = 0",
@@ -254,6 +255,7 @@ def allow_all(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-BROADCAST",
     MUST,
+    control=unmasked,
     needs={"mask", "parameters"},
     situation=lambda case: replace(masked("heads")(case), causal=False),
     formula=r"M_{b,i,q,k} \text{ for every } b, i, q, k",
@@ -292,6 +294,7 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-COMBINE",
     MUST,
+    control=unmasked,
     needs={"masks", "parameters"},
     share=0.3,
     formula=r"M = M_{mask} \land M_{padding} \land M_{causal}",
@@ -312,6 +315,7 @@ def combine(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-CAUSAL",
     MUST,
+    control=unmasked,
     long=True,
     needs={"causal", "parameters"},
     situation=lambda case: replace(case, mask="none", causal=True),
@@ -379,6 +383,7 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-EMPTY-ROW",
     MUST,
+    control=unmasked,
     shapes=8,
     needs={"mask", "parameters"},
     situation=lambda case: masked("empty row")(replace(case, causal=False)),

@@ -104,6 +104,7 @@ def shift(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "SOFTMAX-STABLE",
     MUST,
+    control=unmasked,
     shapes=4,
     needs={"parameters"},
     situation=lambda case: replace(unmasked(case), recipe="normal", itself=False),
