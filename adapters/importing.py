@@ -5,6 +5,7 @@ Whatever is wrong with a reference is a `SubjectError` of one or two lines.
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import traceback
@@ -106,6 +107,14 @@ def statements(reference: str, implementation: Any) -> list[str]:
 def name_of(reference: str, implementation: Any) -> str:
     """Return the name of an implementation in the module that it is imported from."""
     return reference.rpartition(":")[2] if ".py:" in reference else str(implementation.__qualname__)
+
+
+def source_of(implementation: Any) -> str:
+    """Return "path:line" of a class or function; "" where it has no source."""
+    try:
+        return f"{inspect.getsourcefile(implementation)}:{inspect.getsourcelines(implementation)[1]}"
+    except (OSError, TypeError):
+        return ""
 
 
 def _package(path: Path) -> tuple[Path, str]:

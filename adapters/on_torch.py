@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from inspect import getsourcefile, getsourcelines
 from typing import Any
 
 import numpy as np
@@ -20,9 +19,9 @@ from torch import Tensor, nn
 
 from . import discovery, trial
 from .declared import declared, overridden
-from .importing import name_of, statements
+from .importing import name_of, source_of, statements
 from .on_torch_call import DTYPES, Built, Inputs, Mode, Returned, TorchAdapter, as_float64, seeded
-from .on_torch_script import Source, Symbol, needed, script, stored, taken_apart, written
+from .on_torch_script import Source, Symbol, module_of, needed, script, stored, taken_apart, written
 from .on_torch_stages import watched
 from .on_torch_weights import TORCH, tensor, write
 from .projections import Orders, Storage, alternatives, as_stored, one_token, reordered, storage
@@ -70,7 +69,7 @@ class ClassAdapter(TorchAdapter):
                 for name, mode in self.modes.items()
             ),
             versions={"torch": torch.__version__},
-            source=self._source(),
+            source=source_of(self._implementation),
             found=self._found(),
             notes=self._notes(),
         )
@@ -118,8 +117,7 @@ class ClassAdapter(TorchAdapter):
         values = self._values(call, symbols, training=call.training or mode.training)
         source = Source(
             [*statements(self._subject, self._implementation), *needed(made)],
-            [f"module = {made}"],
-            weights,
+            module_of(made, weights, call, mode),
             taken_apart(written("module", *self._forward.arguments(values)), where),
             where.has_weights,
         )
@@ -301,12 +299,6 @@ class ClassAdapter(TorchAdapter):
             f"the argument {self._forward.names[r][0]} is not used" for r in IGNORED if r in self._forward
         ]
         return tuple(note for note in notes if note)
-
-    def _source(self) -> str:
-        try:
-            return f"{getsourcefile(self._implementation)}:{getsourcelines(self._implementation)[1]}"
-        except (OSError, TypeError):
-            return ""
 
 
 def _is_triangle(buffer: Tensor) -> bool:

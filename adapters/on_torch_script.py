@@ -31,14 +31,12 @@ class Symbol(str):
 class Source:
     """What an implementation adds to the script.
 
-    ``build`` defines ``module`` from the names it imports, ``weights`` are the arrays as they are stored, by
-    their paths in the module, and ``attend`` uses ``module``, ``query``, ``key``, ``value`` and, where the
-    call has them, ``mask`` and ``padding``, and defines ``output`` and, where they come back, ``weights``.
+    ``setup`` defines what ``attend`` needs besides ``query``, ``key``, ``value`` and, where the call has
+    them, ``mask`` and ``padding``; ``attend`` defines ``output`` and, where they come back, ``weights``.
     """
 
     imports: Sequence[str]
-    build: Sequence[str]
-    weights: Sequence[tuple[str, np.ndarray]]
+    setup: Sequence[str]
     attend: Sequence[str]
     has_weights: bool
 
@@ -46,36 +44,42 @@ class Source:
 def script(call: Call, mode: Mode, inputs: Inputs, source: Source) -> list[str]:
     """Return a script that ends with NumPy arrays ``output`` and, where they come back, ``weights``.
 
-    ``inputs`` are the call's as the adapter hands them over, before they are laid out in memory.
+    Of ``inputs`` the masks are used, as the adapter hands them over.
     """
-    dtype = f"torch.{call.build.dtype}"
-    training = call.training or mode.training
-    grad = mode.gradients or call.cotangent is not None
-    body = list(source.attend)
-    lines = [
-        "import numpy as np",
-        "import torch",
-        *source.imports,
-        "",
-        *source.build,
-        f"module = module.to({dtype}).{'train' if training else 'eval'}()",
-        "with torch.no_grad():",
-    ]
-    for path, array in source.weights:
-        copied = f"module.{indexed(path)}.copy_({expression(array, dtype)})"
-        lines += [f"    {line}" for line in copied.splitlines()]
+    dtype = dtype_of(call)
+    lines = ["import numpy as np", "import torch", *source.imports, "", *source.setup]
     lines += given(call, mode, inputs, dtype)
-    if training and call.build.dropout:
+    body = list(source.attend)
+    if call.training and call.build.dropout:
         lines.append(f"torch.manual_seed({call.seed})")
     if call.cotangent is not None:
-        names = ", ".join(INPUTS if not mode.itself else INPUTS[:1])
-        lines += [f"{name}.requires_grad_()" for name in names.split(", ")]
+        names = INPUTS[: 1 if mode.itself else 3]
+        lines += [f"{name}.requires_grad_()" for name in names]
         lines += tensor("cotangent", call.cotangent, dtype)
-        body += [f"gradients = torch.autograd.grad(output, ({names},), cotangent)  # of {names}"]
-    lines += body if grad else ["with torch.no_grad():", *(f"    {line}" for line in body)]
+        body.append(f"gradients = torch.autograd.grad(output, [{', '.join(names)}], cotangent)")
+    if not (mode.gradients or call.cotangent is not None):
+        body = ["with torch.no_grad():", *(f"    {line}" for line in body)]
     results = ["output", *(["weights"] if source.has_weights else [])]
-    lines += [f"{name} = {name}.detach().double().numpy()" for name in results]
+    lines += [*body, *(f"{name} = {name}.detach().double().numpy()" for name in results)]
     return ["import base64", *lines] if any("base64." in line for line in lines) else lines
+
+
+def module_of(made: str, weights: Sequence[tuple[str, np.ndarray]], call: Call, mode: Mode) -> list[str]:
+    """Return the lines that make a module, by the expression given, and put its weights in."""
+    training = call.training or mode.training
+    lines = [f"module = {made}", f"module = module.to({dtype_of(call)}).{'train' if training else 'eval'}()"]
+    if not weights:
+        return [f"torch.manual_seed({call.build.seed})", *lines]
+    lines.append("with torch.no_grad():")
+    for path, array in weights:
+        copied = f"module.{indexed(path)}.copy_({expression(array, dtype_of(call))})"
+        lines += [f"    {line}" for line in copied.splitlines()]
+    return lines
+
+
+def dtype_of(call: Call) -> str:
+    """Return the call's dtype as a script writes it."""
+    return f"torch.{call.build.dtype}"
 
 
 def given(call: Call, mode: Mode, inputs: Inputs, dtype: str) -> list[str]:
