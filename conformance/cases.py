@@ -17,7 +17,7 @@ from headcheck.adapters.protocol import Build, Call, Declaration, DType, Mask
 from headcheck.reference.dtypes import FORMATS, quantise
 from headcheck.reference.parameters import Parameters
 
-Recipe = Literal["ramp", "integers", "ties", "normal", "large"]
+Recipe = Literal["ramp", "integers", "eighths", "ties", "normal", "large"]
 MaskKind = Literal["none", "all", "keys", "pairs", "batch", "heads", "empty row"]
 RECIPES: tuple[Recipe, ...] = get_args(Recipe)
 MASKS: tuple[MaskKind, ...] = get_args(MaskKind)
@@ -82,6 +82,8 @@ class Case:
                 rows = (np.arange(np.prod(shape)).reshape(shape) + stream) % 5 - 2.0
             case "integers":
                 rows = rng.integers(-2, 3, shape).astype(float)
+            case "eighths":
+                rows = np.round(rng.standard_normal(shape) * 8) / 8
             case "ties":
                 rows = np.repeat(rng.integers(-1, 2, (self.batch, 1, self.d_model)), length, axis=1) * 1.0
                 rows[:, ::2] += 0.5 if stream == 2 else 0.0
@@ -95,7 +97,8 @@ class Case:
         d, rng = self.d_model, np.random.default_rng([self.seed, stream])
         if self.recipe in {"ramp", "integers"} and d <= 16:
             return rng.integers(-1, 2, (d, d)) * 0.5
-        return quantise(rng.standard_normal((d, d)) * np.sqrt(1.5 / d), self.dtype)
+        matrix = rng.standard_normal((d, d)) * np.sqrt(1.5 / d)
+        return quantise(np.round(matrix * 8) / 8 if self.recipe == "eighths" else matrix, self.dtype)
 
     def _vector(self, stream: int) -> np.ndarray:
         return quantise(
@@ -205,6 +208,7 @@ MASK_WORDS: Mapping[MaskKind, str] = {
 RECIPE_WORDS: Mapping[Recipe, str] = {
     "ramp": "a ramp of small integers",
     "integers": "small integers",
+    "eighths": "eighths",
     "ties": "repeated rows",
     "normal": "normal data",
     "large": "large normal data",

@@ -70,6 +70,7 @@ class CostFinding:
     cross: Polynomial | None = None
     terms: tuple[Term, ...] = ()
     heads: str = ""  # those of the wrong terms that come of what the heads do
+    by_hand: bool = False  # elementwise work is part of what is judged: products alone fall short
 
     @property
     def message(self) -> str:
@@ -101,6 +102,16 @@ def judge_cost(
     return replace(crossed, words=f"with other keys than queries, {crossed.words}")
 
 
+def follows(count: Counter, finding: CostFinding) -> bool:
+    """Return whether another path costs at two sizes what a law says that was found on the first."""
+    for n, d, h in ((5, 36, 4), (7, 24, 2)):
+        counted = count(n, n, d, h)
+        judged = counted.products + (counted.elementwise if finding.by_hand else 0)
+        if counted.unknown or finding.polynomial is None or judged != finding.polynomial(n, d, h):
+            return False
+    return True
+
+
 def backward_law(count: Counter) -> Polynomial | None:
     """Return the products of the gradients as a polynomial in n and d; None where they follow none."""
     counts = {point: count(*BACKWARD.sizes(*point)) for point in BACKWARD.points()}
@@ -126,6 +137,7 @@ def _judge(count: Counter, plan: Plan, right: Callable[[], bool | None]) -> Cost
     if fitted is None:
         return CostFinding("inconclusive", _lawless(plan, judged), "lawless")
     finding = _read(fitted) if by_hand else _read(fitted, beside=_fit(plan, elementwise))
+    finding = replace(finding, by_hand=by_hand)
     if finding.verdict != "broken":
         return finding
     if by_hand and all(

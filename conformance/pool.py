@@ -96,7 +96,7 @@ def simpler(case: Case) -> st.SearchStrategy[Case]:
         st.sampled_from(_up_to(case.num_heads)),
         st.sampled_from(_up_to(case.d_k)),
     )
-    recipes = ["integers", *([case.recipe] if case.recipe != "integers" else [])]
+    recipes = list(dict.fromkeys(["integers", "eighths", case.recipe]))
     masks = ["none", case.mask] if case.mask != "none" else ["none"]
 
     def build(

@@ -12,6 +12,7 @@ from .observation import Failure
 from .specification import Requirement
 from .verdicts import Evidence, Nested
 
+GRADIENTS = ("gradient of query", "gradient of key", "gradient of value")
 LARGEST_RECORDED = 4096  # elements of an array that a record keeps whole
 
 
@@ -97,34 +98,61 @@ def script(failure: Failure, attend: Attend, requirement: str, statement: str) -
         lines = attend.script(failure.call)
     except Exception:  # a module that cannot be built has no script; its failure stands without one
         return []
-    head = [f"# {requirement}: {statement}."]
+    return [f"# {requirement}: {statement}.", *(refused(lines, failure) or compared(lines, failure))]
+
+
+def refused(lines: list[str], failure: Failure) -> list[str]:
+    """Return a script of what should have been refused, or of what should not have raised; else nothing."""
+    if failure.kind == "accepted":
+        return [
+            *[line for line in lines if line.startswith(("import ", "from "))],
+            "try:",
+            *[f"    {line}" for line in lines if not line.startswith(("import ", "from "))],
+            "except Exception as error:",
+            '    print("refused:", error)',
+            "else:",
+            f"    raise AssertionError({failure.message!r})",
+        ]
     if failure.kind in {"raised", "crash", "timeout"}:
-        return [*head, *lines, f"# {failure.message}"]
-    name = {"output": "output", "attention weights": "weights"}.get(failure.quantity)
-    if name is None or failure.expected is None or failure.actual is None or failure.bound is None:
-        return [*head, *lines, "print(output)", f"# {failure.message}"]
-    if (
-        failure.actual.shape != (failure.call.query.shape if name == "output" else _weights_shape(failure))
-        or failure.expected.size > 256
-    ):
-        return [*head, *lines, f"print({name})", f"# {failure.message}"]
-    finite = failure.bound[np.isfinite(failure.bound)]
-    bound = float(finite.max(initial=0.0))
+        return [*lines, f"# {failure.message}".replace("\n", " ")]
+    return []
+
+
+def compared(lines: list[str], failure: Failure) -> list[str]:
+    """Return a script that compares what came out with what should have, and fails where they differ."""
+    said, quantity = f"# {failure.message}", failure.quantity
+    name = {"output": "output", "attention weights": "weights"}.get(quantity)
+    if quantity in GRADIENTS:
+        lines = [*lines, f"gradient = np.asarray(gradients[{GRADIENTS.index(quantity)}])"]
+        name = "gradient"
+    whole = (
+        failure.call is not None and failure.actual is not None and failure.actual.shape == _shape(failure)
+    )
+    if name is None or failure.expected is None or failure.bound is None or failure.actual is None:
+        return [*lines, "print(output)", said]
+    if not whole or failure.expected.size > 256:
+        return [*lines, f"print({name})", said]
+    bound = float(failure.bound[np.isfinite(failure.bound)].max(initial=0.0))
     expected = np.broadcast_to(failure.expected, failure.actual.shape)
     return [
-        *head,
         *lines,
         f"expected = np.array({literal(expected)})",
         f"difference = np.abs({name} - expected).max()",
-        f'print("{failure.quantity}:", {name}, "expected:", expected, sep="\\n")',
+        f'print("{quantity}:", {name}, "expected:", expected, sep="\\n")',
         f'assert difference <= {bound:.3g}, f"{{difference:.3g}} apart, at most {bound:.3g} is lawful"',
     ]
 
 
-def _weights_shape(failure: Failure) -> tuple[int, ...]:
-    assert failure.call is not None
-    batch, n_q, _ = failure.call.query.shape
-    return (batch, failure.call.build.num_heads, n_q, failure.call.key.shape[1])
+def _shape(failure: Failure) -> tuple[int, ...]:
+    """Return the shape of the whole quantity, of which a failure may hold a part."""
+    call = failure.call
+    assert call is not None
+    batch, n_q, _ = call.query.shape
+    if failure.quantity == "attention weights":
+        return (batch, call.build.num_heads, n_q, call.key.shape[1])
+    if failure.quantity in GRADIENTS[1:]:
+        return call.key.shape
+    return call.query.shape
 
 
 def literal(array: np.ndarray) -> str:

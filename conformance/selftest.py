@@ -73,9 +73,7 @@ def tried(
     try:
         for seed in seeds:
             session = InProcess(load(candidate.subject))
-            judgement = Judgement(
-                Subject(candidate.subject, session), profile, seed, prove=False
-            )
+            judgement = Judgement(Subject(candidate.subject, session), profile, seed, prove=False)
             error = judgement.prepare().error
             if error:
                 return _ended(candidate, {}, start, error)

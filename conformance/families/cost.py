@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -17,7 +16,7 @@ from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case
-from ..costing import CostFinding, backward_law, judge_cost
+from ..costing import CostFinding, Counter, backward_law, follows, judge_cost
 from ..observation import Broken, Failure, NotMet
 from ..session import Crashed, TimedOut
 from ..specification import INFO, MUST, requirement, situated
@@ -29,7 +28,7 @@ CUBIC = 2.6  # the exponents in n of right implementations reach that by the clo
 _findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
 
 
-def counter(attend: Attend, case: Case, *, gradients: bool = False) -> Callable[[int, int, int, int], Count]:
+def counter(attend: Attend, case: Case, *, variant: str = "", gradients: bool = False) -> Counter:
     """Return the function that counts the operations of one example at given sizes."""
 
     @cache
@@ -42,7 +41,8 @@ def counter(attend: Attend, case: Case, *, gradients: bool = False) -> Callable[
     def count(n_q: int, n_k: int, d: int, h: int) -> Count:
         query, key = rows(n_q, d), rows(n_k, d)
         query, key, value = (query, query, query) if n_q == n_k else (query, key, key + 0.0)
-        call = Call(Build(d, h, bias=case.bias, dtype=case.dtype), query, key, value, parameters(d))
+        build = Build(d, h, bias=case.bias, dtype=case.dtype)
+        call = Call(build, query, key, value, parameters(d), variant=variant)
         if gradients:
             call = replace(call, cotangent=np.ones_like(query))
         try:
@@ -69,12 +69,25 @@ def output_is_right(attend: Attend, case: Case) -> bool | None:
 def finding(attend: Attend, case: Case) -> CostFinding:
     """Return what the subject's operations amount to, counted once for all requirements."""
     if attend not in _findings:
-        _findings[attend] = judge_cost(
-            counter(attend, case),
-            cross=attend.offers("cross"),
-            right=lambda: output_is_right(attend, case),
-        )
+        _findings[attend] = _on_every_path(attend, case)
     return _findings[attend]
+
+
+def _on_every_path(attend: Attend, case: Case) -> CostFinding:
+    """Judge the first path in full, and another one where it does not cost the same."""
+    cross = attend.offers("cross")
+    found = judge_cost(counter(attend, case), cross=cross, right=lambda: output_is_right(attend, case))
+    if found.verdict != "holds":
+        return found
+    for variant in attend.declaration.variants[1:]:
+        if variant.dtypes and case.dtype not in variant.dtypes:
+            continue
+        count = counter(attend, case, variant=variant.name)
+        if not follows(count, found):
+            other = judge_cost(count, cross=cross and not variant.self_attention)
+            if other.verdict == "broken":
+                return replace(other, words=f"on the path {variant.name!r}, {other.words}")
+    return found
 
 
 def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:

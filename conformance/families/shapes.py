@@ -155,7 +155,8 @@ def empty(attend: Attend, case: Case) -> Failure | None:
 )
 def refuse(attend: Attend, case: Case) -> Failure | None:
     """A wrong last dimension, keys and values of different lengths or batch sizes are refused."""
-    plain = replace(case, batch=2, n_q=3, n_k=4, mask="none", causal=False).fitted(attend.declaration).call
+    small = Case(batch=2, n_q=2, n_k=3, num_heads=2, d_k=1, recipe="integers", bias=False, dtype=case.dtype)
+    plain = small.fitted(attend.declaration).call
     query, key, value = plain.query, plain.key, plain.value
     wrong = {"query, key and value one column too wide": {n: widened(getattr(plain, n)) for n in INPUTS}}
     if attend.offers("cross"):
