@@ -102,7 +102,7 @@ def capital(text: str) -> str:
 
 def sentence(text: str) -> str:
     """Return a text as a sentence, with its capital letter and its full stop."""
-    return capital(text) + ("" if text.endswith((".", "?", "!", "…", "]")) else ".")
+    return capital(text) + ("" if text.endswith((".", "?", "!", "…", "left out]")) else ".")
 
 
 def formula(latex: str, displayed: bool = False) -> Markup:

@@ -277,7 +277,11 @@ def _proof(subject: str, info: RequirementInfo) -> Evidence:
             worst_error=0.01,
         )
     if info.id == "SCALE-DK":
-        return evidence(info, subject, matches=("scores scaled by 1/sqrt(d_model)", "scores scaled by 1/d_k"))
+        return evidence(
+            info,
+            subject,
+            matches=("The scores are divided by sqrt(d_model)", "The scores are divided by d_k"),
+        )
     if subject == HOSTILE:
         texts = ("case_text", "quantity", "script", "replay", "variant")
         return evidence(

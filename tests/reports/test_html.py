@@ -153,7 +153,7 @@ def test_a_failure_is_shown_with_all_of_its_proof(page: str) -> None:
     for part in (
         "is 1/sqrt(d_k).",
         "Measured scale 0.25 is 1/sqrt(d_model)",
-        "Indistinguishable from scores scaled by 1/sqrt(d_model); or from scores scaled by 1/d_k",
+        "Indistinguishable from known faults: The scores are divided by sqrt(d_model); or The scores",
         proof.case_text,
         proof.variant,
         "[0, 1, 1, 0]",
@@ -183,6 +183,21 @@ def test_failures_come_before_deviations_and_both_before_what_is_only_listed(pag
 def test_capabilities_not_offered_are_named_with_what_they_cost(document: Document) -> None:
     assert "scale (so no SCALE-USER)" in document.text
     assert "not as declared" in document.text
+
+
+def test_a_long_script_scrolls_and_can_be_reached(page: str) -> None:
+    def box(requirement: str) -> str:
+        return re.search(rf'<pre id="{requirement}-script"[^>]*>', page).group()  # type: ignore[union-attr]
+
+    assert 'tabindex="0"' in box("MASK-ZERO--4")
+    assert "tabindex" not in box("SCALE-DK--3")
+
+
+def test_with_few_subjects_the_matrix_has_room_for_the_sentences(page: str) -> None:
+    run = sample()
+    one = Document(render(replace(run, subjects=run.subjects[:1])))
+    assert len([td for td in one.named("td") if td.get("class") == "sentence"]) == len(REQUIREMENTS)
+    assert 'class="sentence"' not in page
 
 
 def test_an_interrupted_run_says_so_and_leaves_open_what_it_did_not_reach() -> None:
@@ -240,6 +255,7 @@ def test_names_may_be_broken_at_their_joints() -> None:
         ("a row is empty", "A row is empty."),
         ("d_model is 3", "d_model is 3."),
         ("Why?", "Why?"),
+        ("In [0, 1]", "In [0, 1]."),
         ("cut… [3 characters left out]", "cut… [3 characters left out]"),
     ],
 )

@@ -43,7 +43,7 @@ def test_a_failure_is_told_with_its_proof() -> None:
         "expected  0.8",
         "actual    0.6 (attention weights at [0, 1, 1, 0])",
         "error     0.2 at [0, 1, 1, 0], 6.45e12 times the bound 3.1e-14",
-        "matches   scores scaled by 1/sqrt(d_model); scores scaled by 1/d_k",
+        "matches   The scores are divided by sqrt(d_model); The scores are divided by d_k",
         "grounds   oracle and property",
         f"replay    {proof.replay}",
     ]
