@@ -13,23 +13,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from headcheck.reference.parameters import Parameters
 
 from . import discovery
+from .declared import declared
 from .on_jax_function import DTYPES, Arrays, JaxAdapter, Path, place, precision_of, versions_of
 from .on_jax_leaves import leaves
+from .on_jax_masks import spoken
+from .on_jax_method import Method, Unreadable
 from .on_jax_object_script import object_source
-from .on_jax_objects import TRIAL, UNTRACEABLE, Objects
-from .on_jax_returns import Unreadable, shapes, unpacked
+from .on_jax_objects import Objects
 from .on_jax_script import Source
 from .on_jax_slots import taken
-from .protocol import Build, Call, Capability, Conventions, Declaration, Result, Variant
+from .on_jax_stages import watched
+from .protocol import Build, Call, Capability, Declaration, Result, Variant
 
 
 @dataclass(eq=False)
@@ -41,104 +42,77 @@ class Module:
     held: Any = None
 
 
-@dataclass(frozen=True)
-class Answer:
-    """What a trial call gave."""
-
-    weights: bool = True
-    untraceable: str = ""  # JAX's error where the class cannot be jitted
-
-
 class ClassAdapter(JaxAdapter):
-    """Drives a class of the tutorial's shape.
+    """Drives a class of the tutorial's shape, or a function that makes an object of one.
 
-    SubjectError where its parts are not recognised, which the message names.
+    SubjectError where its parts are not recognised; the message names them.
     """
 
     def __init__(self, implementation: Callable[..., Any], subject: str):
         super().__init__()
-        self._objects = Objects(implementation, subject)
+        self._said = declared(implementation, subject)
+        self._objects = Objects(implementation, subject, self._said)
 
     @cached_property
-    def _method(self) -> str:
-        return "forward" if hasattr(self._objects.trial, "forward") else "__call__"
-
-    @cached_property
-    def _forward(self) -> discovery.Matched:
-        return discovery.forward(getattr(type(self._objects.trial), self._method), self._objects.subject)
-
-    @cached_property
-    def _answer(self) -> Answer:
-        """Trace one call, so that nothing is computed."""
-        rows = np.zeros((2, 3, TRIAL.d_model), np.float32)
-        inputs = {"query": rows, "key": rows, "value": rows}
-        if "mask" in self._forward:
-            inputs["mask"] = np.ones((3, 3), bool)
-        path, own = Path(TRIAL, Variant("trial")), self._objects.trial
-        try:
-            with precision_of(TRIAL.dtype):
-                _, weights = jax.eval_shape(lambda given: self._attend(own, path, given), inputs)
-        except UNTRACEABLE as error:
-            return Answer(untraceable=f"{type(error).__name__}: {str(error).splitlines()[0]}")
-        except Exception:  # judged where it is met, with its case and its proof
-            return Answer()
-        return Answer(weights=weights is not None)
+    def _method(self) -> Method:
+        return Method(self._objects, self._said)
 
     def declare(self) -> Declaration:
-        """Return what the class offers, by its parameters and by tracing one call."""
-        held = {name: ".".join(slot.names) for name, slot in self._objects.slots.items()}
-        matched = self._objects.constructor.found("constructor") | self._forward.found(self._method)
-        untraceable = self._answer.untraceable
+        """Return what the class offers, by its parameters and by tracing calls of it."""
+        objects, method = self._objects, self._method
+        held = {name: ".".join(slot.names) for name, slot in objects.slots.items()}
+        untraceable = method.untraceable
+        notes = [method.answer.note, untraceable and f"runs eagerly, for it cannot be jitted: {untraceable}"]
         return Declaration(
             framework="jax",
             capabilities=self._capabilities(),
-            dtypes=("float64", "float32", "bfloat16", "float16"),
-            conventions=Conventions(
-                mask_forms=("bool", "int", "float", *(("additive",) if "additive" in self._forward else ()))
-            ),
+            dtypes=method.dtypes,
+            conventions=method.conventions,
             variants=self._paths(),
             versions=versions_of("jax", "jaxlib"),
-            source=place(self._objects.implementation),
-            found=matched | held,
-            notes=(f"runs eagerly, because it cannot be jitted: {untraceable}",) if untraceable else (),
+            source=place(objects.implementation),
+            found=objects.constructor.found("constructor") | method.matched.found(method.name) | held,
+            notes=tuple(note for note in notes if note),
         )
 
     def _capabilities(self) -> frozenset[Capability]:
-        constructor, forward, answer = self._objects.constructor, self._forward, self._answer
+        constructor, method, untraceable = self._objects.constructor, self._method, self._method.untraceable
+        forward = method.matched
         switch = any(role in forward for role in ("dropout key", "rngs", "training", "deterministic"))
         offered: dict[Capability, bool] = {
             "parameters": True,
             "read": True,
-            "weights": answer.weights,
+            "weights": method.answer.has_weights,
             "cross": "key" in forward,
-            "mask": "mask" in forward,
+            "mask": "mask" in forward or "additive" in forward,
             "padding": "padding" in forward,
             "causal": "causal" in forward,
             "scale": "scale" in forward or "scale" in constructor,
             "bias": "b_q" in self._objects.slots,
-            "gradients": not answer.untraceable,
+            "gradients": not untraceable,
             "dropout": "dropout" in constructor and switch,
-            "indivisible": "num_heads" in constructor or "config" in constructor,
-            "cost": not answer.untraceable,
+            "indivisible": "d_model" in constructor and "d_k" not in constructor,
+            "cost": not untraceable,
         }
         return frozenset(capability for capability, there in offered.items() if there)
 
     def _paths(self) -> tuple[Variant, ...]:
-        weights = self._answer.weights
+        weights = self._method.answer.has_weights
         eager = Variant("eager", weights=weights, eager=True)
-        if self._answer.untraceable:
+        if self._method.untraceable:
             return (eager,)
         same = Variant("same object", weights=weights, self_attention=True)
         return (
             Variant("jit", weights=weights),
-            *([same] if "key" in self._forward else []),
+            *([same] if "key" in self._method.matched else []),
             eager,
             Variant("vmap", weights=weights, eager=True),
         )
 
     def build(self, build: Build) -> Module:
         """Return a module; a constructor that refuses these arguments does so here."""
-        self._objects.template(replace(build, seed=0))
+        with self.subject():
+            self._objects.template(replace(build, seed=0))
         return Module(build)
 
     def write(self, module: Module, parameters: Parameters) -> Module:
@@ -167,6 +141,13 @@ class ClassAdapter(JaxAdapter):
                 module.held = objects.filled(own, arrays)
         return module.held
 
+    def spoken(self, call: Call) -> Call:
+        """Return the call with its masks as the class reads them, in a form that it takes."""
+        forms = self._method.conventions.mask_forms
+        if call.mask is not None and call.mask.form not in forms:
+            call = replace(call, mask=replace(call.mask, form=forms[0]))
+        return spoken(call, self._said)
+
     def inputs(self, module: Module, call: Call) -> dict[str, Any]:
         """Return the arguments of the call, and what the object holds besides weights."""
         objects = self._objects
@@ -176,33 +157,9 @@ class ClassAdapter(JaxAdapter):
     def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
         """Call the object itself where nothing is traced, and otherwise a copy that holds the tracers."""
         if path.variant.eager and not isinstance(parameters["W_q"], jax.core.Tracer):
-            return self._attend(self._held(path.module), path, inputs)
+            return self._method(self._held(path.module), path, inputs)
         own = self._objects.filled(self._objects.template(path.build), parameters, inputs.get("state"))
-        return self._attend(own, path, inputs)
-
-    def _attend(self, own: Any, path: Path, inputs: Arrays) -> tuple[Any, Any]:
-        """Call an object with whatever of the inputs its method has parameters for."""
-        values: dict[str, Any] = {
-            "memory": inputs["key"],
-            "causal": path.causal,
-            "need weights": True,
-            "average": False,
-            "training": path.training,
-            "deterministic": not path.training,
-        }
-        given = {
-            role: inputs[role] for role in ("query", "key", "value", "mask", "padding") if role in inputs
-        }
-        if "additive" in inputs:
-            given["additive" if "additive" in self._forward else "mask"] = inputs["additive"]
-        if path.build.scale is not None:
-            given["scale"] = path.build.scale
-        if path.training:
-            given["dropout key"] = jax.random.key(inputs["seed"])
-            if "rngs" in self._forward:
-                given["rngs"] = import_module("flax.nnx").Rngs(dropout=given["dropout key"])
-        arguments, keywords = self._forward.arguments(values | given)
-        return unpacked(getattr(own, self._method)(*arguments, **keywords))
+        return self._method(own, path, inputs)
 
     def call(self, module: Module, call: Call) -> Result:
         """Call the class on one path; with the shapes of its stages, where they are asked for."""
@@ -213,20 +170,21 @@ class ClassAdapter(JaxAdapter):
         return replace(result, stages=self._stages(module, call, result)) if call.stages else result
 
     def _stages(self, module: Module, call: Call, result: Result) -> dict[str, tuple[int, ...]]:
-        """Trace the call once more, with the methods that make intermediate results watched."""
-        seen = {} if self._answer.untraceable else self._watched(module, call)
+        """Trace the call once more, with the methods watched that make intermediate results."""
+        seen: dict[str, tuple[int, ...]] = {}
+        if not self._method.untraceable:
+            path = self.path(module, call)
+            with precision_of(call.build.dtype):
+                parameters, inputs, _ = self.arguments(module, call)
+                own = self._objects.filled(
+                    self._objects.template(path.build), parameters, inputs.get("state")
+                )
+                seen = watched(own, discovery.stages(type(own)))
+                jax.eval_shape(lambda given: self._method(own, path, given), inputs)
         ends = {"output": result.output, "weights": result.weights}
         return seen | {name: array.shape for name, array in ends.items() if array is not None}
 
-    def _watched(self, module: Module, call: Call) -> dict[str, tuple[int, ...]]:
-        path = self.path(module, call)
-        with precision_of(call.build.dtype):
-            parameters, inputs, _ = self.arguments(module, call)
-            own = self._objects.filled(self._objects.template(path.build), parameters, inputs.get("state"))
-            watch = shapes(own, discovery.stages(type(own)))
-            jax.eval_shape(lambda given: self._attend(own, path, given), inputs)
-        return watch
-
     def source(self, call: Call, variant: Variant) -> Source:
         """Return plain JAX that makes this call."""
-        return object_source(self._objects, self._forward, self._method, call, variant)
+        method = self._method
+        return object_source(self._objects, method.matched, method.name, call, variant)

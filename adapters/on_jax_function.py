@@ -23,6 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
+from .counting_jax import apart, count
 from .on_jax_masks import handed_over, one_page_an_example
 from .on_jax_script import Source, script
 from .protocol import Adapter, Build, Call, Declaration, DType, Result, Variant
@@ -63,8 +64,11 @@ def precision_of(dtype: DType) -> AbstractContextManager[Any]:
 
 
 def place(implementation: Callable[..., Any]) -> str:
-    """Return "path:line" of an implementation."""
-    return f"{inspect.getsourcefile(implementation)}:{inspect.getsourcelines(implementation)[1]}"
+    """Return "path:line" of an implementation, nothing where it stands in no file."""
+    try:
+        return f"{inspect.getsourcefile(implementation)}:{inspect.getsourcelines(implementation)[1]}"
+    except (OSError, TypeError):
+        return ""
 
 
 def versions_of(*distributions: str) -> dict[str, str]:
@@ -107,20 +111,13 @@ class JaxAdapter(Adapter):
         """Return the weights that a module is called with."""
         return self.read(module)
 
+    def spoken(self, call: Call) -> Call:
+        """Return the call with its masks as the implementation reads them."""
+        return call
+
     def inputs(self, module: Any, call: Call) -> dict[str, Any]:
         """Return the arguments of the call in its dtype."""
-        dtype = DTYPES[call.build.dtype]
-        given: dict[str, Any] = {
-            name: getattr(call, name).astype(dtype) for name in ("query", "key", "value")
-        }
-        if call.mask is not None:
-            name = "additive" if call.mask.form == "additive" else "mask"
-            given[name] = handed_over(call.mask, dtype)
-        if call.padding is not None:
-            given["padding"] = call.padding
-        if call.training:
-            given["seed"] = np.uint32(call.seed)
-        return given
+        return inputs_of(self.spoken(call))
 
     def compute(
         self, path: Path, parameters: Arrays, inputs: Arrays, cotangent: Any = None
@@ -157,16 +154,28 @@ class JaxAdapter(Adapter):
         path = self.path(module, call)
         with precision_of(call.build.dtype):
             arguments = self.arguments(module, call)
-            if self.runs_eagerly(path):
-                output, weights, gradients = self.compute(path, *jax.tree.map(jnp.asarray, arguments))
-            else:
-                output, weights, gradients = self._jitted(path, *arguments)
+            with self.subject():
+                if self.runs_eagerly(path):
+                    results = self.compute(path, *jax.tree.map(jnp.asarray, arguments))
+                else:
+                    results = self._jitted(path, *arguments)
+                output, weights, gradients = jax.block_until_ready(results)  # type: ignore[no-untyped-call]
             return Result(
                 output=as_float64(output),
                 weights=None if weights is None else as_float64(weights),
                 dtype=str(output.dtype),
                 gradients={name: as_float64(gradient) for name, gradient in gradients.items()},
             )
+
+    def count(self, module: Any, call: Call) -> Mapping[str, int]:
+        """Return the operations of one call, those of its gradients apart; it is traced and not run."""
+        compute = partial(self._jitted, self.path(module, call))  # its traces are kept
+        with precision_of(call.build.dtype):
+            parameters, inputs, cotangent = self.arguments(module, call)
+            counted = count(compute, parameters, inputs)
+            if cotangent is not None:
+                counted = apart(counted, count(compute, parameters, inputs, cotangent))
+        return counted.to_mapping()
 
     @abstractmethod
     def source(self, call: Call, variant: Variant) -> Source:
@@ -177,6 +186,7 @@ class JaxAdapter(Adapter):
         variant = self.variants[call.variant]
         if call.parameters is None:
             call = replace(call, parameters=self.read(self.build(call.build)))
+        call = self.spoken(call)
         return script(call, variant, self.source(call, variant))
 
     def arguments(self, module: Any, call: Call) -> tuple[Any, Any, Any]:
@@ -218,6 +228,19 @@ class FunctionalAdapter(JaxAdapter):
         with precision_of(build.dtype):
             arrays = self._initialise(replace(build, seed=0), np.uint32(build.seed))
             return Parameters(**{name: as_float64(array) for name, array in arrays.items()})
+
+
+def inputs_of(call: Call) -> dict[str, Any]:
+    """Return the arguments of a call in its dtype."""
+    dtype = DTYPES[call.build.dtype]
+    given: dict[str, Any] = {name: getattr(call, name).astype(dtype) for name in ("query", "key", "value")}
+    if call.mask is not None:
+        given["additive" if call.mask.form == "additive" else "mask"] = handed_over(call.mask, dtype)
+    if call.padding is not None:
+        given["padding"] = call.padding
+    if call.training:
+        given["seed"] = np.uint32(call.seed)
+    return given
 
 
 def over_batch(forward: Callable[[Arrays], tuple[Any, Any]], inputs: Arrays) -> tuple[Any, Any]:

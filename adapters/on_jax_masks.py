@@ -1,20 +1,32 @@
-"""Masks as JAX takes them: True and 1 attend."""
+"""Masks as a JAX implementation takes them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from .protocol import Mask
+from .protocol import Call, Mask
 
 
 def handed_over(mask: Mask, dtype: np.dtype[Any]) -> np.ndarray:
-    """Return the mask in the form asked for; ``dtype`` is that of the float forms."""
+    """Return the mask in the form asked for, True and 1 where it is; ``dtype`` is that of the float forms."""
     if mask.form == "additive":
         return np.where(mask.allowed, 0.0, -np.inf).astype(dtype)
     kinds: dict[str, Any] = {"bool": bool, "int": np.int32, "float": dtype}
     return np.asarray(mask.allowed, dtype=kinds[mask.form])
+
+
+def spoken(call: Call, said: Mapping[str, Any]) -> Call:
+    """Return the call with True in its masks where the class says True, which may mean "block"."""
+    mask, padding = call.mask, call.padding
+    if mask is not None and mask.form != "additive" and said.get("mask_true", "attend") == "block":
+        mask = replace(mask, allowed=~mask.allowed)
+    if padding is not None and said.get("padding_true", "block") == "block":
+        padding = ~padding
+    return replace(call, mask=mask, padding=padding)
 
 
 def one_page_an_example(mask: Any, batch: int) -> bool:

@@ -14,8 +14,8 @@ from .on_jax_function import DTYPES, Arrays, precision_of
 from .on_jax_leaves import Names, leaves, sketched, with_leaves
 from .on_jax_slots import Slot, placed, slots
 from .protocol import Build, SubjectError
+from .trial import SIZES
 
-TRIAL = Build(d_model=8, num_heads=2)
 UNTRACEABLE = (
     jax.errors.ConcretizationTypeError,
     jax.errors.TracerArrayConversionError,
@@ -31,30 +31,42 @@ class Objects:
     SubjectError where the constructor's parameters or the attributes for the weights are not recognised.
     """
 
-    def __init__(self, implementation: Callable[..., Any], subject: str):
-        self.constructor = discovery.constructor(implementation, subject)
+    def __init__(self, implementation: Callable[..., Any], subject: str, said: Mapping[str, Any]):
         self.implementation = implementation
         self.subject = subject
+        self.constructor = discovery.constructor(implementation, subject)
+        self._outward = said.get("stored") == "out in"
         self._templates: dict[Build, Any] = {}
 
     @cached_property
+    def size(self) -> Build:
+        """The first build of modest size that the constructor takes."""
+        refused: list[Exception] = []
+        for d_model, num_heads in SIZES:
+            try:
+                self.template(Build(d_model, num_heads))
+            except SubjectError:
+                raise
+            except Exception as error:
+                refused.append(error)
+            else:
+                return Build(d_model, num_heads)
+        d_model, num_heads = SIZES[0]
+        raise SubjectError(
+            f"{self.subject}: {self.constructor.signature} with d_model={d_model}, num_heads={num_heads} "
+            f"raised {type(refused[0]).__name__}: {refused[0]}\n"
+            f"Expected a module. {discovery.advice(self.subject)}"
+        )
+
+    @property
     def trial(self) -> Any:
-        """An object of modest size, to be looked at and not to be called."""
-        try:
-            return self.template(TRIAL)
-        except SubjectError:
-            raise
-        except Exception as error:
-            raise SubjectError(
-                f"{self.subject}: {self.constructor.signature} could not be called with d_model="
-                f"{TRIAL.d_model}, num_heads={TRIAL.num_heads}: {type(error).__name__}: {error}\n"
-                f"Expected a module. Write an adapter: headcheck adapter new {self.subject}"
-            ) from error
+        """An object to be looked at and not to be called."""
+        return self.template(self.size)
 
     @cached_property
     def slots(self) -> Mapping[str, Slot]:
         """Where each parameter is kept."""
-        return slots(self.trial, self.subject)
+        return slots(self.trial, self.subject, self._outward)
 
     @cached_property
     def stateful(self) -> bool:
@@ -111,7 +123,7 @@ class Objects:
         except (AttributeError, TypeError) as error:
             raise SubjectError(
                 f"{self.subject}: weights cannot be put in: {error}. Expected an object that can be copied "
-                f"and attributes that can be set; write an adapter: headcheck adapter new {self.subject}"
+                f"and attributes that can be set.\n{discovery.advice(self.subject)}"
             ) from error
 
 

@@ -6,14 +6,14 @@ A bare matrix and a flax ``kernel`` are (in, out); the ``weight`` of a layer, as
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
-from .discovery import projections, unrecognised
+from .discovery import advice, projections, unrecognised
 from .on_jax_leaves import Names, leaves
 from .protocol import SubjectError
 
@@ -34,8 +34,8 @@ class Slot:
         return array.T if self.transposed else array
 
 
-def slots(module: Any, subject: str) -> dict[str, Slot]:
-    """Return the slot of every parameter by its name in `Parameters`.
+def slots(module: Any, subject: str, outward: bool = False) -> dict[str, Slot]:
+    """Return the slot of every parameter by its name in `Parameters`; ``outward``: bare ones are (out, in).
 
     SubjectError where projections are missing, packed, or have another shape than (d_model, d_model).
     """
@@ -46,9 +46,9 @@ def slots(module: Any, subject: str) -> dict[str, Slot]:
     if packed:
         raise SubjectError(
             f"{subject}: {', '.join(packed)} holds several projections, and their order cannot be seen from "
-            f"outside. Expected W_q, W_k, W_v and W_o apart, or an adapter: headcheck adapter new {subject}"
+            f"outside. Expected W_q, W_k, W_v and W_o apart.\n{advice(subject)}"
         )
-    slots = dict(_slots(arrays, {attribute: role for role, attribute in found.items()}))
+    slots = dict(_slots(arrays, {attribute: role for role, attribute in found.items()}, outward))
     missing = [name for name in ("W_q", "W_k", "W_v", "W_o") if name not in slots]
     if missing:
         raise unrecognised(subject, missing, (".".join(names) for names in arrays))
@@ -57,8 +57,8 @@ def slots(module: Any, subject: str) -> dict[str, Slot]:
         if len(shape) != (2 if name.startswith("W") else 1) or len(set(shape)) != 1:
             expected = "(d_model, d_model)" if name.startswith("W") else "(d_model,)"
             raise SubjectError(
-                f"{subject}: {'.'.join(slot.names)} has shape {tuple(shape)}; expected {expected}. "
-                f"Write an adapter: headcheck adapter new {subject}"
+                f"{subject}: {'.'.join(slot.names)} has shape {tuple(shape)}; expected {expected}.\n"
+                + advice(subject)
             )
     return slots
 
@@ -87,7 +87,9 @@ def taken(held: Mapping[Names, Any], slots: Mapping[str, Slot]) -> Parameters:
     )
 
 
-def _slots(arrays: Mapping[Names, Any], roles: Mapping[str, str]) -> Any:
+def _slots(
+    arrays: Mapping[Names, Any], roles: Mapping[str, str], outward: bool
+) -> Iterator[tuple[str, Slot]]:
     for names in arrays:
         role = roles.get(names[0])
         inner = [name for name in names[1:] if name not in WRAPPERS]
@@ -95,7 +97,7 @@ def _slots(arrays: Mapping[Names, Any], roles: Mapping[str, str]) -> Any:
             continue
         kind = inner[0].lower() if inner else ""
         if not kind or kind in KERNELS:
-            yield role, Slot(names)
+            yield role, Slot(names, transposed=outward and not kind and role.startswith("W"))
         elif kind == "weight":
             yield role, Slot(names, transposed=True)
         elif kind in BIASES:
