@@ -43,6 +43,10 @@ class Arithmetic:
         """Return the result of an elementwise operation of the softmax, which may have its own format."""
         return y
 
+    def recomputed(self, weights: Array, scores: Array) -> Array:
+        """Return the weights as a backward pass may have them: exp(s - log sum exp s), once more."""
+        return weights
+
     def matmul(self, x: Array, y: Array) -> Array:
         """Return x @ y as the format would compute it."""
         return np.asarray(x @ y)
@@ -168,15 +172,16 @@ def vjp(
     p, a = parameters, arithmetic
     factor = 1.0 / sqrt(p.d_model // num_heads) if scale is None else scale
     query, key, value, cotangent = (a.enter(x) for x in (query, key, value, cotangent))
+    weights = a.recomputed(stages.weights, stages.scores)
     d_context = split_heads(a.matmul(cotangent, p.W_o.T), num_heads)
     d_weights = a.lowered(a.matmul(d_context, stages.split_value.swapaxes(-2, -1)))
-    inner = a.softened(a.total(d_weights * stages.weights, axis=-1))
-    d_scores = a.rounded(stages.weights * a.softened(d_weights - inner) * factor)
+    inner = a.softened(a.total(d_weights * weights, axis=-1))
+    d_scores = a.rounded(weights * a.softened(d_weights - inner) * factor)
     if empty is not None:
         d_scores = np.where(empty, 0.0, d_scores)
     d_query = combine_heads(a.matmul(d_scores, stages.split_key))
     d_key = combine_heads(a.matmul(d_scores.swapaxes(-2, -1), stages.split_query))
-    d_value = combine_heads(a.matmul(stages.weights.swapaxes(-2, -1), d_context))
+    d_value = combine_heads(a.matmul(weights.swapaxes(-2, -1), d_context))
     gradients = {
         "query": a.matmul(d_query, p.W_q.T),
         "key": a.matmul(d_key, p.W_k.T),
