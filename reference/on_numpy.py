@@ -72,7 +72,7 @@ class MultiHeadAttention:
             ValueError: shapes that do not fit, or a mask that holds something else than 0 and 1.
         """
         dtype = np.result_type(Q, K, V, np.float16)
-        Q, K, V = (np.asarray(x, dtype=dtype) for x in (Q, K, V))
+        Q, K, V = (np.asanyarray(x, dtype=dtype) for x in (Q, K, V))
         allowed = self.allowed(Q, K, V, mask, is_causal)
         q, k, v = (self.split_heads(x) for x in self.project(Q, K, V))
         context, weights = self.scaled_dot_product_attention(q, k, v, allowed)

@@ -167,17 +167,16 @@ class EmptyRowGradientIsNaN(OverScores):
     def softmax(self, scores: Array, allowed: Array | None) -> Array:
         if allowed is None:
             return super().softmax(scores, None)
-        empty = super().softmax(scores, allowed).sum(axis=-1, keepdims=True) < 0.5
-        powers = self.powers(scores, allowed)
-        return self.xp.where(empty, 0.0, powers / powers.sum(axis=-1, keepdims=True))
+        powers = self.powers(scores + self.xp.where(allowed, 0.0, -float("inf")), None)
+        total = powers.sum(axis=-1, keepdims=True)
+        return self.xp.where(total == 0, 0.0, powers / total)
 
 
 @fault("GRAD-FINITE", "B146", on=DIFFERENTIABLE)
 class EmptyRowGradientOfRoot(Steps):
-    """Each row is divided by the root of its squared sum, whose slope at an empty row is infinite."""
+    """Each context is divided and multiplied by its length, whose slope is NaN where a row is empty."""
 
-    def softmax(self, scores: Array, allowed: Array | None) -> Array:
-        weights = super().softmax(scores, allowed)
-        total = weights.sum(axis=-1, keepdims=True)
-        root = (total * total) ** 0.5
-        return weights / self.xp.where(total > 0, root, 1.0)
+    def attend(self, weights: Array, V: Array) -> Array:
+        context = super().attend(weights, V)
+        length = (context * context).sum(axis=-1, keepdims=True) ** 0.5
+        return context / self.xp.where(length == 0, 1.0, length) * length

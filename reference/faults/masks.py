@@ -70,7 +70,7 @@ class FillMuchTooSmall(Steps):
 
 @fault("MASK-NONINTERFERENCE")
 class FillAdded(Steps):
-    """-10000 is added to blocked scores, so a large score survives it."""
+    """A fill of -10000 is added to blocked scores, so a large score survives it."""
 
     def softmax(self, scores: Array, allowed: Array | None) -> Array:
         return super().softmax(
@@ -90,14 +90,13 @@ class ZeroTimesInfinity(Steps):
 
 @fault("NUM-BOUND", "B085", "B086")
 class FillOverflowsHalf(Steps):
-    """-1e9 overflows in float16, and times (1 - mask) it is NaN."""
+    """A fill of -1e9 overflows in float16, and times (1 - mask) it is NaN."""
 
     def softmax(self, scores: Array, allowed: Array | None) -> Array:
-        if allowed is None or not str(scores.dtype).endswith("float16") or "b" in str(scores.dtype):
+        if allowed is None or self.xp.finfo(scores.dtype).max > 1e9:
             return super().softmax(scores, allowed)
-        open_ = self.cast(allowed, scores.dtype)
-        fill = self.cast(0.0 * scores - 60000.0, scores.dtype) * 20000.0
-        return super().softmax(scores + (1.0 - open_) * fill, None)
+        fill = self.cast(self.xp.asarray(-1e9), scores.dtype)
+        return super().softmax(scores + (1.0 - self.cast(allowed, scores.dtype)) * fill, None)
 
 
 @fault("MASK-ZERO")

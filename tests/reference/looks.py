@@ -1,0 +1,262 @@
+"""Looks at an attention: each returns arrays, or the name of the exception, in which a fault can show.
+
+A fault is one that differs from the right implementation in some look; where to look first depends on its
+family, so that most are found at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .bench import Arrays, Situation, reference
+
+PLAIN = Situation()
+Look = Callable[[Any, Any], dict[str, Any]]
+
+SITUATIONS = {
+    "plain": PLAIN,
+    "masked": PLAIN.with_(mask="B h n_q n_k"),
+    "more queries than keys, causal": PLAIN.with_(n_q=7, n_k=5, causal=True),
+    "causal": PLAIN.with_(causal=True),
+    "masked and causal": PLAIN.with_(mask="B 1 n_q n_k", causal=True),
+    "empty row": PLAIN.with_(mask="B h n_q n_k", empty_row=True),
+    "B = h": PLAIN.with_(batch=4, mask="B h n_q n_k"),
+    "n_q = n_k": PLAIN.with_(n_q=6, n_k=6, mask="B h n_q n_k"),
+    "even lengths, causal": PLAIN.with_(n_q=6, n_k=6, causal=True),
+    "padding, n_q = n_k": PLAIN.with_(n_q=6, n_k=6, mask="B 1 1 n_k"),
+    "padding": PLAIN.with_(mask="B 1 1 n_k"),
+    "n_q = h": PLAIN.with_(n_q=4),
+    "B = n_q": PLAIN.with_(batch=5),
+    "n_k = d_k": PLAIN.with_(n_k=3),
+    "d_k = h": PLAIN.with_(num_heads=3),
+    "one head": PLAIN.with_(num_heads=1),
+    "three heads": PLAIN.with_(num_heads=3, d_k=4),
+    "one query": PLAIN.with_(n_q=1),
+    "no query": PLAIN.with_(n_q=0),
+    "heads of 64": PLAIN.with_(num_heads=1, d_k=64, spread=0.3),
+    "mask of integers": PLAIN.with_(mask="n_q n_k", form="int"),
+    "large": PLAIN.with_(spread=4.0),
+    "single": PLAIN.with_(dtype="float32"),
+    "half": PLAIN.with_(dtype="float16", mask="B 1 n_q n_k"),
+    "very large scores": PLAIN.with_(spread=40.0),
+    "very large scores, masked": PLAIN.with_(spread=400.0, mask="B 1 n_q n_k"),
+    "one of 64 and more": PLAIN.with_(batch=1, n_q=70, n_k=70, mask="B 1 n_q n_k"),
+    "a whole tile": PLAIN.with_(batch=1, n_k=64),
+    "beyond 128": PLAIN.with_(batch=1, n_q=3, n_k=150),
+    "beyond 128, causal": PLAIN.with_(batch=1, n_q=150, n_k=150, causal=True),
+    "beyond 512": PLAIN.with_(batch=1, n_q=3, n_k=520),
+    "mask too large": PLAIN.with_(changes={"mask": np.ones((6, 8), bool)}),
+    "integer data": PLAIN.with_(changes={"K": np.resize([1.0, -1.0], (2, 7, 12))}),
+    "no number": PLAIN.with_(changes={"V": np.full((2, 7, 12), np.nan)}),
+    "no number in a key": PLAIN.with_(changes={"K": np.full((2, 7, 12), np.nan)}),
+    "one example of keys": PLAIN.with_(changes={"K": np.ones((1, 7, 12)), "V": np.ones((1, 7, 12))}),
+    "one example of queries": PLAIN.with_(changes={"Q": np.ones((1, 5, 12))}),
+    "one value": PLAIN.with_(changes={"V": np.ones((2, 1, 12))}),
+    "fewer values": PLAIN.with_(changes={"V": np.ones((2, 4, 12))}),
+    "too wide": PLAIN.with_(changes={name: np.ones((2, 5, 13)) for name in "QKV"}),
+}
+
+
+def attempt(action: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return what an action gives, or the exception it raises."""
+    try:
+        return action()
+    except Exception as error:
+        return {"raised": np.array(f"{type(error).__name__}: {error}")}
+
+
+def ready(bench: Any, implementation: Any, situation: Situation, **options: Any) -> Any:
+    """Return a module with the situation's weights."""
+    module = bench.build(implementation, situation.d_model, situation.num_heads, **options)
+    return bench.write(module, situation.weights())
+
+
+def seen_in(situation: Situation) -> Look:
+    """Return a look at one call."""
+    return lambda bench, implementation: bench.call(ready(bench, implementation, situation), situation)
+
+
+def second_call(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at a call after another one, and at what it does to its arguments."""
+    module = ready(bench, implementation, PLAIN)
+    bench.call(module, PLAIN.with_(mask="1 1 n_q n_k", spread=2.0))
+    masked = PLAIN.with_(mask="B h n_q n_k")
+    arrays = bench.arrays(masked)
+    result = bench.call(module, PLAIN.with_())
+    again = bench.call(module, masked, arrays)
+    held = {f"argument {name}": np.array(array, copy=True) for name, array in arrays.items()}
+    return {**result, **held, "again": again["output"]}
+
+
+def a_view(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at a call with a transposed view."""
+    arrays = bench.arrays(PLAIN.with_(n_q=2))
+    arrays["Q"] = arrays["Q"].swapaxes(0, 1)
+    return dict(bench.call(ready(bench, implementation, PLAIN), PLAIN, arrays))
+
+
+def one_object(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at a call with one object as key and value."""
+    arrays = bench.arrays(PLAIN)
+    arrays["V"] = arrays["K"]
+    return dict(bench.call(ready(bench, implementation, PLAIN), PLAIN, arrays))
+
+
+def construction(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at which sizes and rates are accepted, and how others are refused."""
+    asked: dict[str, Any] = {}
+    for sizes in ((12, 5), (7, 2), (2, 4), (8, 0), (8, -2), (0, 2), (9, 3), (8, 8), (10, 2), (15, 5)):
+        given = attempt(lambda sizes=sizes: bench.build(implementation, *sizes) and {})  # type: ignore[misc]
+        asked[f"sizes {sizes}"] = given.get("raised", np.array("accepted"))
+    for rate in (1.0, -0.1, float("nan"), 50.0):
+        given = attempt(lambda rate=rate: bench.build(implementation, 8, 2, dropout=rate) and {})  # type: ignore[misc]
+        asked[f"dropout {rate}"] = given.get("raised", np.array("accepted"))
+    return asked
+
+
+def stages(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at the shapes of the steps."""
+    module = ready(bench, implementation, PLAIN)
+    arrays = bench.arrays(PLAIN)
+    heads = arrays["Q"].reshape(2, 4, 5, 3)
+    split, combined = module.split_heads(arrays["Q"]), module.combine_heads(heads)
+    return {"split": np.array(split.shape), "combined": np.array(combined.shape)}
+
+
+def initial(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at the weights that a module starts with."""
+    return dict(bench.read(bench.build(implementation, 12, 4)))
+
+
+def gradients(situation: Situation) -> Look:
+    """Return a look at the gradients of a call."""
+    return lambda bench, implementation: dict(
+        bench.gradients(ready(bench, implementation, situation), situation)
+    )
+
+
+def cost(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at how many operations the matrix products of a call are."""
+    return {"products": np.array(bench.operations(ready(bench, implementation, PLAIN), PLAIN))}
+
+
+def without_gradients(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at the path of inference on torch, and at the compiled one on JAX."""
+    situation = PLAIN.with_(mask="B h n_q n_k", causal=True)
+    module = ready(bench, implementation, situation)
+    if bench.name == "jax":
+        return dict(bench.jitted(module, situation))
+    import torch
+
+    with torch.no_grad():
+        return dict(bench.call(module, situation))
+
+
+def training(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at training without dropout."""
+    return dict(bench.train(ready(bench, implementation, PLAIN), PLAIN, 0))
+
+
+def eval_with_rate(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at eval where a rate was given."""
+    return dict(bench.call(ready(bench, implementation, PLAIN, dropout=0.5), PLAIN))
+
+
+def dropped(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at the mean of dropped weights over draws, and whether heads and examples drop the same."""
+    module = ready(bench, implementation, PLAIN, dropout=0.2)
+    draws = np.array([bench.train(module, PLAIN, seed)["weights"] for seed in range(60)])
+    kept = draws > 0
+    weights = bench.call(module.eval() if bench.name == "torch" else module, PLAIN)["weights"]
+    return {
+        "kept": np.round(kept.mean() * 10),
+        "mean is that of eval": np.abs(draws.mean(axis=(0, 1, 2)) - weights.mean(axis=(0, 1))).max() < 0.04,
+        "rows always sum alike": draws.sum(axis=-1).std() < 1e-6,
+        "heads alike": (kept[:, :, 0] == kept[:, :, 1]).all(),
+        "examples alike": (kept[:, 0] == kept[:, 1]).all(),
+        "mean over draws moves": (draws.std(axis=0) > 0).any(axis=(0, 1, 2)).all(),
+    }
+
+
+def scale_of_caller(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at scales given by the caller; one that takes none is called with weights to the same effect."""
+    found = {}
+    for scale in (0.25, 0.0, -0.5):
+        if implementation is reference(bench.name):
+            module = ready(bench, implementation, PLAIN)
+            module.scale = lambda scale=scale: scale
+        else:
+            module = ready(bench, implementation, PLAIN, scale=scale)
+        found[str(scale)] = bench.call(module, PLAIN)["output"]
+    return found
+
+
+FORWARD: dict[str, Look] = {name: seen_in(situation) for name, situation in SITUATIONS.items()}
+
+
+def calls(*names: str) -> dict[str, Look]:
+    """Return looks at these calls."""
+    return {name: FORWARD[name] for name in names}
+
+
+FIRST: dict[str, dict[str, Look]] = {
+    "divisibility": {"construction": construction},
+    "shapes": {"stages": stages}
+    | calls("one example of keys", "one example of queries", "one value", "fewer values", "too wide")
+    | calls("plain", "masked", "one head", "no query"),
+    "projections": {"start": initial},
+    "scale": calls("plain", "one of 64 and more"),
+    "masks": {"second call": second_call}
+    | calls("masked", "very large scores, masked", "half", "mask too large", "integer data"),
+    "empty_rows": calls("empty row"),
+    "causal": calls("masked and causal", "causal", "even lengths, causal", "beyond 128, causal"),
+    "coincidences": {"one object": one_object},
+    "long_sequences": calls("one of 64 and more", "a whole tile", "beyond 128", "beyond 512"),
+    "state": {"second call": second_call, "view": a_view},
+    "paths": {"inference": without_gradients, "training": training},
+    "numbers": calls("single", "half", "no number"),
+    "gradients": {
+        "gradients": gradients(PLAIN),
+        "gradients, masked": gradients(PLAIN.with_(mask="B h n_q n_k", empty_row=True)),
+    },
+    "dropout": {"eval": eval_with_rate, "construction": construction, "draws": dropped},
+    "initialisation": {"start": initial},
+    "cost": {"operations": cost},
+}
+
+
+def looks(family: str, caught_by: str) -> dict[str, Look]:
+    """Return the looks at a fault, in the order in which they are likely to find it."""
+    if caught_by == "SCALE-USER":
+        return {"scale": scale_of_caller}
+    return {**FIRST.get(family, {}), **FORWARD}
+
+
+def look_at(bench: Any, implementation: Any, look: Look) -> dict[str, Any]:
+    """Return what a look shows, or the exception that came of it."""
+    return attempt(lambda: look(bench, implementation))
+
+
+@cache
+def expected(framework: str, family: str, caught_by: str, name: str) -> dict[str, Any]:
+    """Return what the right implementation shows in a look."""
+    from .bench import BENCHES
+
+    return look_at(BENCHES[framework], reference(framework), looks(family, caught_by)[name])
+
+
+def differ(one: Arrays, other: Arrays, tolerance: float = 1e-9) -> str:
+    """Return in which array two looks differ, "" where in none."""
+    if one.keys() != other.keys():
+        return f"{sorted(one)} and {sorted(other)}"
+    for name, array in one.items():
+        a, b = np.asarray(array), np.asarray(other[name])
+        if a.shape != b.shape or (a.dtype.kind in "US" and a.tolist() != b.tolist()):
+            return name
+        if a.dtype.kind not in "US" and not np.allclose(a, b, rtol=tolerance, atol=tolerance, equal_nan=True):
+            return name
+    return ""
