@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -91,7 +90,7 @@ def paths(attend: Attend, call: Call) -> list[Call]:
     every_dtype=True,
     shapes=8,
     share=0.4,
-    situation=lambda case: replace(case, recipe="normal") if case.recipe in {"ties", "large"} else case,
+    situation=lambda case: replace(case, recipe="normal") if case.recipe == "ties" else case,
     formula=r"\bar{S} = A \odot (\bar{A} - \mathrm{rowsum}(\bar{A} \odot A)), \quad \bar{\theta} = "
     r"\bar{y}^T \partial y / \partial \theta",
     why="A hand-written backward that forgets the row sum, an output detached for logging, a causal mask "
@@ -174,7 +173,6 @@ def blocked(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "GRAD-FINITE",
     MUST,
-    control=lambda case: replace(case, mask="none", causal=False),
     needs={"gradients", "parameters"},
     every_dtype=True,
     shapes=4,
@@ -186,24 +184,19 @@ def blocked(attend: Attend, case: Case) -> Failure | None:
 )
 def finite(attend: Attend, case: Case) -> Failure | None:
     """Gradients are finite wherever the output is: one empty row, and logits of any size, included."""
-    for words, call, exactly in [*without_a_key(attend, case), *steep(case)]:
-        for seen in attend(*paths(attend, call)):
-            failure = disturbed(seen, exactly=exactly)
+    calls = keyless(attend, case)
+    for words, call in calls.items():
+        failure = undisturbed(attend, call, words)
+        if failure:
+            return failure
+    for words, call in {**calls, **steep(case)}.items():
+        [seen] = attend(call)
+        rows = np.isfinite(seen.output.values).all(axis=-1)
+        for one in attend(*paths(attend, differentiated(call, rows))):
+            failure = not_finite(one) if rows.any() else None
             if failure:
                 return replace(failure, message=f"with {words}, {failure.message}")
     return None
-
-
-def without_a_key(attend: Attend, case: Case) -> Iterator[tuple[str, Call, bool]]:
-    """Yield calls in which a query may see no key, which the loss leaves out, or does not."""
-    for words, call in keyless(attend, case).items():
-        [seen] = attend(call)
-        is_finite = np.isfinite(seen.output.values).all(axis=-1)
-        others = is_finite & ~seen.expected.empty_rows.any(axis=(1, 3))
-        if others.any():
-            yield f"{words} and is left out of the loss", differentiated(call, others), True
-        if is_finite.any():
-            yield words, differentiated(call, is_finite), False
 
 
 def keyless(attend: Attend, case: Case) -> dict[str, Call]:
@@ -218,34 +211,53 @@ def keyless(attend: Attend, case: Case) -> dict[str, Call]:
     if any(shape.startswith("B") for shape in shapes):
         calls["an example that sees no key"] = replace(case.call, mask=Mask(example))
     if attend.offers("padding"):
-        calls["an example of padding alone that sees no key"] = replace(case.call, padding=padding)
+        calls["an example of padding alone"] = replace(case.call, padding=padding)
     return calls
 
 
-def steep(case: Case) -> Iterator[tuple[str, Call, bool]]:
-    """Yield calls with large logits; nothing for self-attention, where query and key cannot be set apart."""
+def undisturbed(attend: Attend, call: Call, words: str) -> Failure | None:
+    """Return the failure of rows without a key that, left out of the loss, change the others' gradients.
+
+    All other rows see every key, so without the mask the gradients are the same.
+    """
+    [seen] = attend(call)
+    others = ~seen.expected.empty_rows.any(axis=(1, 3)) & np.isfinite(seen.output.values).all(axis=-1)
+    if not others.any():
+        return None
+    masked_ = differentiated(call, others)
+    unmasked_ = replace(masked_, mask=None, padding=None)
+    for one, other in zip(attend(*paths(attend, masked_)), attend(*paths(attend, unmasked_)), strict=False):
+        failure = not_finite(one)
+        if failure:
+            return replace(failure, message=f"with {words}, left out of the loss, {failure.message}")
+        without = {gradient.quantity: gradient for gradient in gradients(other)} if settled(one) else {}
+        for gradient in gradients(one):
+            if gradient.quantity in without:
+                message = f"{words}, left out of the loss, changes the {gradient.quantity}"
+                failure = gradient.departs_from(without[gradient.quantity], message)
+                if failure:
+                    return failure
+    return None
+
+
+def steep(case: Case) -> dict[str, Call]:
+    """Return calls with large logits; none for self-attention, where query and key cannot be set apart."""
     if case.itself:
-        return
-    yield "all logits near 100", differentiated(levelled(case, 18.0)), True
-    yield "all logits near -100", differentiated(levelled(case, -18.0)), True
-    query = quantise(8.0 * case.call.query, case.dtype)
-    yield "a saturated softmax", differentiated(replace(case.call, query=query)), True
+        return {}
+    return {
+        "all logits near 100": levelled(case, 18.0),
+        "all logits near -100": levelled(case, -18.0),
+        "a saturated softmax": replace(case.call, query=quantise(8.0 * case.call.query, case.dtype)),
+    }
 
 
-def disturbed(seen: Observation, *, exactly: bool) -> Failure | None:
-    """Return the failure of gradients that are not finite or, where all rows count, not the oracle's."""
-    if not seen.result.gradients and seen.call.variant:
-        return None  # a path on which no gradient can be taken
-    for gradient in gradients(seen):
+def not_finite(seen: Observation) -> Failure | None:
+    """Return the failure of a gradient that is NaN or infinite though the dtype could hold it."""
+    for gradient in gradients(seen) if seen.result.gradients or not seen.call.variant else ():
         exact = gradient.exact()
         holds = np.abs(exact).max(initial=0.0) < FORMATS[seen.call.build.dtype].largest / 64
         if holds and not np.isfinite(gradient.values).all():
-            return Failure(
-                f"the {gradient.quantity} holds NaN or infinity",
-                gradient.quantity,
-                gradient.values,
-                exact,
-                gradient.lawful(),
-                seen.call,
-            )
-    return departure(seen) if exactly and settled(seen) else None
+            message = f"the {gradient.quantity} holds NaN or infinity"
+            lawful = gradient.lawful()
+            return Failure(message, gradient.quantity, gradient.values, exact, lawful, seen.call)
+    return None
