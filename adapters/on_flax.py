@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from .importing import source_of
 from .on_flax_layout import FlaxAdapter, dropout_source, matrices_of, options_source, tree_of, tree_source
 from .on_jax_builtin import compiles
-from .on_jax_function import DTYPES, Arrays, Path, place, versions_of
+from .on_jax_function import DTYPES, Arrays, Path, versions_of
 from .on_jax_script import Source
 from .protocol import Build, Call, Capability, Conventions, Declaration, DType, Variant
 
@@ -101,7 +102,7 @@ class LinenAdapter(FlaxAdapter):
                 Variant("vmap", eager=True),
             ),
             versions=versions_of("flax", "jax", "jaxlib"),
-            source=place(nn.MultiHeadDotProductAttention),
+            source=source_of(nn.MultiHeadDotProductAttention),
         )
 
     def refuse(self, build: Build) -> None:
@@ -171,7 +172,7 @@ class NnxAdapter(FlaxAdapter):
                 Variant("vmap", eager=True),
             ),
             versions=versions_of("flax", "jax", "jaxlib"),
-            source=place(nnx.MultiHeadAttention),
+            source=source_of(nnx.MultiHeadAttention),
         )
 
     def refuse(self, build: Build) -> None:

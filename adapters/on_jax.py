@@ -21,7 +21,8 @@ from headcheck.reference.parameters import Parameters
 
 from . import discovery
 from .declared import declared
-from .on_jax_function import DTYPES, Arrays, JaxAdapter, Path, place, precision_of, versions_of
+from .importing import source_of
+from .on_jax_function import DTYPES, Arrays, JaxAdapter, Path, precision_of, versions_of
 from .on_jax_leaves import leaves
 from .on_jax_masks import spoken
 from .on_jax_method import Method, Unreadable
@@ -55,7 +56,10 @@ class ClassAdapter(JaxAdapter):
 
     @cached_property
     def _method(self) -> Method:
-        return Method(self._objects, self._said)
+        method = Method(self._objects, self._said)
+        if "stored" not in self._said:
+            self._objects.outward = method.reads_transposed()
+        return method
 
     def declare(self) -> Declaration:
         """Return what the class offers, by its parameters and by tracing calls of it."""
@@ -70,7 +74,7 @@ class ClassAdapter(JaxAdapter):
             conventions=method.conventions,
             variants=self._paths(),
             versions=versions_of("jax", "jaxlib"),
-            source=place(objects.implementation),
+            source=source_of(objects.implementation),
             found=objects.constructor.found("constructor") | method.matched.found(method.name) | held,
             notes=tuple(note for note in notes if note),
         )
@@ -186,5 +190,4 @@ class ClassAdapter(JaxAdapter):
 
     def source(self, call: Call, variant: Variant) -> Source:
         """Return plain JAX that makes this call."""
-        method = self._method
-        return object_source(self._objects, method.matched, method.name, call, variant)
+        return object_source(self._objects, self._method, call, variant)

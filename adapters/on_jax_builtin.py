@@ -13,13 +13,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from .importing import source_of
 from .on_jax_function import (
     DTYPES,
     Arrays,
     FunctionalAdapter,
     Path,
     parameter_names,
-    place,
     versions_of,
 )
 from .on_jax_script import Source
@@ -59,7 +59,7 @@ class DotProductAttentionAdapter(FunctionalAdapter):
                 Variant("vmap", weights=False, eager=True),
             ),
             versions=versions_of("jax", "jaxlib"),
-            source=place(jax.nn.dot_product_attention),
+            source=source_of(jax.nn.dot_product_attention),
             notes=(
                 "a core operation: headcheck adds the projections",
                 *(

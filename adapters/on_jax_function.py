@@ -8,7 +8,6 @@ strides, so no argument is ever changed and ``Call.memory`` makes no difference.
 
 from __future__ import annotations
 
-import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
@@ -61,14 +60,6 @@ def precision_of(dtype: DType) -> AbstractContextManager[Any]:
     home: Any = jax if hasattr(jax, "enable_x64") else import_module("jax.experimental")
     context: AbstractContextManager[Any] = home.enable_x64(dtype == "float64")
     return context
-
-
-def place(implementation: Callable[..., Any]) -> str:
-    """Return "path:line" of an implementation, nothing where it stands in no file."""
-    try:
-        return f"{inspect.getsourcefile(implementation)}:{inspect.getsourcelines(implementation)[1]}"
-    except (OSError, TypeError):
-        return ""
 
 
 def versions_of(*distributions: str) -> dict[str, str]:

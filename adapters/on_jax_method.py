@@ -93,7 +93,7 @@ class Method:
                 self._look(call, traced=True)
             except UNTRACEABLE as error:
                 return f"{type(error).__name__}: {str(error).splitlines()[0]}"
-            except Exception:  # met again where the answer is asked for
+            except BaseException:  # met again where the answer is asked for
                 continue
         return ""
 
@@ -102,19 +102,49 @@ class Method:
         """Where the class leaves its results."""
         try:
             return self._look(self.call, traced=not self.untraceable)[0]
-        except Exception as error:  # judged where it is met again, with its case and its proof
+        except BaseException as error:  # judged where it is met again, with its case and its proof
             return Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
 
     @cached_property
     def dtypes(self) -> tuple[DType, ...]:
         """The dtypes in which a plain call runs."""
-        return DTYPES if self.answer.raised else trial.dtypes(self._shaped, self.call, DTYPES)
+        if self.answer.raised or self.untraceable:  # what cannot be traced would have to be compiled
+            return DTYPES
+        return trial.dtypes(self._shaped, self.call, DTYPES)
 
     @cached_property
     def conventions(self) -> Conventions:
         """Which masks the class takes, and what it says itself."""
         additive = "additive" in self.matched and "mask" not in self.matched
         return trial.conventions(self._shaped, self.call, self._said, additive=additive)
+
+    def reads_transposed(self) -> bool:
+        """Return whether one token comes out as if bare matrices were stored (out, in).
+
+        A single key has the weight 1 whatever mask, scale and softmax do: the answer is x W_v W_o.
+        """
+        build, rng = self._objects.size, np.random.default_rng(0)
+        W = rng.integers(-2, 3, (4, build.d_model, build.d_model)).astype(np.float32) / 4
+        token = rng.integers(-2, 3, (1, 1, build.d_model)).astype(np.float32) / 2
+        path = Path(build, Variant("trial"))
+
+        def attend(parameters: Arrays, inputs: Arrays) -> Any:
+            own = self._objects.filled(self._objects.template(build), parameters)
+            return self(own, path, inputs)[0]
+
+        try:
+            with precision_of(build.dtype):
+                run = attend if self.untraceable else jax.jit(attend)
+                parameters = dict(zip(("W_q", "W_k", "W_v", "W_o"), map(jnp.asarray, W), strict=True))
+                output = np.asarray(
+                    run(parameters, dict.fromkeys(("query", "key", "value"), jnp.asarray(token)))
+                )
+        except BaseException:  # judged where it is met again
+            return False
+        straight, turned = token @ W[2] @ W[3], token @ W[2].T @ W[3].T
+        return (
+            output.shape == token.shape and not np.allclose(output, straight) and np.allclose(output, turned)
+        )
 
     def _look(self, call: Call, *, traced: bool) -> tuple[Answer, tuple[int, ...]]:
         """Call an object, traced so that nothing is computed; return where its output was, and its shape."""

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from .discovery import Matched
+from .importing import name_of, statements
+from .on_jax_method import Method
 from .on_jax_objects import Objects
 from .on_jax_script import Source
 from .on_jax_slots import WRAPPERS, Slot
 from .protocol import Build, Call, SubjectError, Variant
 
 
-def object_source(objects: Objects, method: Matched, name: str, call: Call, variant: Variant) -> Source:
+def object_source(objects: Objects, method: Method, call: Call, variant: Variant) -> Source:
     """Return what the script of a call of this class needs besides its arrays.
 
     Raises:
@@ -19,26 +21,20 @@ def object_source(objects: Objects, method: Matched, name: str, call: Call, vari
     """
     if "config" in objects.constructor:
         raise SubjectError(f"{objects.subject}: no script, for its constructor takes a configuration object")
-    made, arguments = constructed(objects, call.build), called(method, call)
-    answer = f"module{'' if name == '__call__' else f'.{name}'}({arguments})"
+    made, arguments = constructed(objects, call.build), called(method.matched, call)
+    name = "" if method.name == "__call__" else f".{method.name}"
+    where = method.answer
     if variant.weights:
-        attend = [f"output, weights, *_ = {answer}", "return output, weights"]
+        weights = f"module.{where.kept}" if where.kept else f"returned[{where.weights}]"
+        results = f"returned{'' if where.kept else f'[{where.output}]'}, {weights}"
     else:
-        attend = [f"returned = {answer}", "return returned[0] if isinstance(returned, tuple) else returned"]
+        results = f"returned[{where.output}] if isinstance(returned, tuple | list) else returned"
     nnx = ["from flax import nnx"] if "nnx." in made + arguments else []
     return Source(
-        imports=[*imported(objects), *nnx],
+        imports=[*statements(objects.subject, objects.implementation), *nnx],
         setup=[f"module = {made}", *assigned(objects, call)],
-        attend=attend,
+        attend=[f"returned = module{name}({arguments})", f"return {results}"],
     )
-
-
-def imported(objects: Objects) -> list[str]:
-    """Return the lines that import an implementation under its own name."""
-    place, _, name = objects.subject.rpartition(":")
-    if place.endswith(".py"):
-        return ["import runpy", f"{name} = runpy.run_path({place!r})[{name!r}]"]
-    return [f"from {objects.implementation.__module__} import {objects.implementation.__qualname__}"]
 
 
 def constructed(objects: Objects, build: Build) -> str:
@@ -71,11 +67,13 @@ def constructed(objects: Objects, build: Build) -> str:
     for role, left_out in usual.items():
         if left_out and not matched.required.intersection(matched.names.get(role, ())):
             del source[role]
-    return f"{objects.implementation.__name__}({_listed(*matched.arguments(source))})"
+    name = name_of(objects.subject, objects.implementation)
+    return f"{name}({_listed(*matched.arguments(source))})"
 
 
 def assigned(objects: Objects, call: Call) -> list[str]:
     """Return the lines that put the weights into ``module``; zeros into a bias that the call lacks."""
+    targets: dict[str, str] = {}
     lines = []
     for name, slot in objects.slots.items():
         value = name + (".T" if slot.transposed else "")
@@ -83,8 +81,12 @@ def assigned(objects: Objects, call: Call) -> list[str]:
             if "bias" in objects.constructor:
                 continue
             value = f"jnp.zeros({call.build.d_model}, dtype=jnp.{call.build.dtype})"
-        lines.append(_assignment(objects, slot, value))
-    return lines
+        if len(slot.names) == 1 and not objects.frozen:
+            targets[f"module.{slot.names[0]}"] = value
+        else:
+            lines.append(_assignment(objects, slot, value))
+    together = [f"{', '.join(targets)} = {', '.join(targets.values())}"] if targets else []
+    return [*together, *lines]
 
 
 def called(method: Matched, call: Call) -> str:

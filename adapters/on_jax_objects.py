@@ -35,19 +35,19 @@ class Objects:
         self.implementation = implementation
         self.subject = subject
         self.constructor = discovery.constructor(implementation, subject)
-        self._outward = said.get("stored") == "out in"
+        self.outward = said.get("stored") == "out in"  # how bare matrices are stored
         self._templates: dict[Build, Any] = {}
 
     @cached_property
     def size(self) -> Build:
         """The first build of modest size that the constructor takes."""
-        refused: list[Exception] = []
+        refused: list[BaseException] = []
         for d_model, num_heads in SIZES:
             try:
                 self.template(Build(d_model, num_heads))
             except SubjectError:
                 raise
-            except Exception as error:
+            except BaseException as error:  # an exit of the constructor's own included
                 refused.append(error)
             else:
                 return Build(d_model, num_heads)
@@ -64,9 +64,13 @@ class Objects:
         return self.template(self.size)
 
     @cached_property
+    def _slots(self) -> tuple[Mapping[str, Slot], Mapping[str, Slot]]:
+        return slots(self.trial, self.subject), slots(self.trial, self.subject, outward=True)
+
+    @property
     def slots(self) -> Mapping[str, Slot]:
         """Where each parameter is kept."""
-        return slots(self.trial, self.subject, self._outward)
+        return self._slots[self.outward]
 
     @cached_property
     def stateful(self) -> bool:
