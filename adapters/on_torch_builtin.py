@@ -17,9 +17,10 @@ from torch import Tensor, nn
 from . import discovery
 from .importing import name_of, source_of, statements
 from .on_torch_call import DTYPES, INPUTS, Inputs, Meaning, Mode, Returned, TorchAdapter
-from .on_torch_script import Source, Symbol, module_of, script, stored, written
+from .on_torch_script import Source, module_of, script, stored
 from .protocol import Build, Call, Capability, Conventions, Declaration, SubjectError, Variant
 from .returned import in_words
+from .scripting import Symbol, written
 from .storage import Slot
 
 PACKED = (

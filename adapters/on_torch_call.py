@@ -143,8 +143,8 @@ class TorchAdapter(Adapter):
         mode = self.mode(call)
         inputs = self.inputs(call, mode)
         backward = call.cotangent is not None
-        for _, value in inputs.items():
-            value.requires_grad_(backward and value.is_floating_point())
+        for name in INPUTS if backward else ():
+            getattr(inputs, name).requires_grad_()
 
         def attend() -> Any:
             with torch.set_grad_enabled(backward):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from torch import nn
@@ -14,17 +13,10 @@ from .literals import literal
 from .on_torch_call import INPUTS, Inputs, Mode
 from .on_torch_weights import tensor as held
 from .protocol import Call
+from .scripting import indexed
 from .storage import Slot
-from .trial import Answer
 
 LARGEST = 400  # elements of an array that is written out
-
-
-class Symbol(str):
-    """A name in a script: it is written as it is, not as a string."""
-
-    __slots__ = ()
-    __repr__ = str.__str__
 
 
 @dataclass(frozen=True)
@@ -137,38 +129,9 @@ def expression(array: np.ndarray, dtype: str) -> str:
     return f"torch.from_numpy({read}.copy()).to({dtype})"
 
 
-def indexed(path: str) -> str:
-    """Return a path as Python writes it: "linears.0.weight" as "linears[0].weight"."""
-    parts = path.split(".")
-    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
-
-
 def stored(module: nn.Module, slots: Sequence[Slot], call: Call) -> list[tuple[str, np.ndarray]]:
     """Return the weights of a call as the module stores them, by path."""
     if call.parameters is None:
         return []
     shapes = {slot.path: tuple(held(module, slot.path).shape) for slot in slots}
     return [(slot.path, slot.stored(call.parameters, call.build, shapes[slot.path])) for slot in slots]
-
-
-def written(name: str, positional: Sequence[Any], keywords: Mapping[str, Any]) -> str:
-    """Return the source of a call with these arguments."""
-    given = [*map(repr, positional), *(f"{key}={value!r}" for key, value in keywords.items())]
-    return f"{name}({', '.join(given)})"
-
-
-def needed(source: str) -> list[str]:
-    """Return the import of the stand-in for a configuration, where the source has one."""
-    return ["from types import SimpleNamespace"] if "SimpleNamespace(" in source else []
-
-
-def taken_apart(call: str, where: Answer) -> list[str]:
-    """Return the lines that make a call and name its results."""
-    if where.kept:
-        return [f"output = {call}", f"weights = module.{where.kept}"]
-    if where.single:
-        return [f"output = {call}"]
-    names = {where.output: "output"} | ({} if where.weights is None else {where.weights: "weights"})
-    if names == {0: "output", 1: "weights"}:
-        return [f"output, weights, *_ = {call}"]
-    return [f"returned = {call}", *(f"{name} = returned[{place}]" for place, name in names.items())]

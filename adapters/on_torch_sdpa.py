@@ -14,8 +14,9 @@ from torch.nn.functional import scaled_dot_product_attention
 
 from .importing import source_of
 from .on_torch_call import DTYPES, INPUTS, Inputs, Mode, Returned, TorchAdapter
-from .on_torch_script import Source, Symbol, dtype_of, script, tensor, written
+from .on_torch_script import Source, dtype_of, script, tensor
 from .protocol import Build, Call, Capability, Conventions, Declaration, Variant
+from .scripting import Symbol, written
 from .storage import Slot
 
 QKV = (Symbol("q"), Symbol("k"), Symbol("v"))

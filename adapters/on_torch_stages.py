@@ -1,71 +1,34 @@
-"""Watching the shapes of a torch module's stages while it runs, where its methods and layers show them."""
+"""Watching the shapes of a torch module's stages while it runs: its methods, and its projections' layers."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from functools import wraps
-from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from .discovery import stages
+from . import stages
+from .stages import Shapes
 
-Shapes = dict[str, tuple[int, ...]]
+INWARD = ("W_q", "W_k", "W_v")
 
 
 @contextmanager
 def watched(module: nn.Module, projections: Mapping[str, str]) -> Iterator[Shapes]:
     """Record the shape of each stage the first time that it is made; the module is left as it was."""
-    seen: Shapes = {}
-
-    def see(stage: str, value: Any) -> None:
-        if isinstance(value, Tensor):
-            seen.setdefault(stage, tuple(value.shape))
-
+    layers = dict(module.named_modules())
     with ExitStack() as stack:
-        for role, path in projections.items():
-            layer = dict(module.named_modules()).get(path)
-            if layer is None:
-                continue
-            if role == "W_o":
-                handle = layer.register_forward_pre_hook(lambda _, given: see("combined", given[0]))
-            elif role in {"W_q", "W_k", "W_v"}:
-                handle = layer.register_forward_hook(lambda _, __, made: see("projected", made))
-            else:
-                continue
-            stack.callback(handle.remove)
-        for stage, name in stages(type(module)).items():
-            stack.enter_context(_wrapped(module, name, _reporter(stage, see)))
+        seen = stack.enter_context(stages.watched(module))
+
+        def projected(_: nn.Module, __: object, made: object) -> None:
+            stages.see(seen, "projected", made)
+
+        def combined(_: nn.Module, given: tuple[object, ...]) -> None:
+            stages.see(seen, "combined", given[0])
+
+        for role in INWARD:
+            if projections.get(role) in layers:
+                stack.callback(layers[projections[role]].register_forward_hook(projected).remove)
+        if projections.get("W_o") in layers:
+            stack.callback(layers[projections["W_o"]].register_forward_pre_hook(combined).remove)
         yield seen
-
-
-def _reporter(stage: str, see: Callable[[str, Any], None]) -> Callable[[Any], None]:
-    def report(made: Any) -> None:
-        first = made[0] if isinstance(made, tuple) and made else made
-        see(stage, first)
-        if stage == "context" and isinstance(made, tuple) and len(made) > 1:
-            see("weights", made[1])
-
-    return report
-
-
-@contextmanager
-def _wrapped(module: nn.Module, name: str, report: Callable[[Any], None]) -> Iterator[None]:
-    """Put a method that reports what it returns before the class's own."""
-    method = getattr(module, name)
-    if name in vars(module) or isinstance(method, nn.Module):
-        yield
-        return
-
-    @wraps(method)
-    def reporting(*args: Any, **kwargs: Any) -> Any:
-        made = method(*args, **kwargs)
-        report(made)
-        return made
-
-    vars(module)[name] = reporting
-    try:
-        yield
-    finally:
-        del vars(module)[name]

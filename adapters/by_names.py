@@ -1,0 +1,243 @@
+"""An implementation driven by what its names say: what is the same in every framework.
+
+The constructor's and forward's parameters tell what the class takes; its attributes, where the weights are;
+one plain call, where the results are; and a call each, which masks and dtypes run.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any, ClassVar, get_args
+
+import numpy as np
+from headcheck.reference.parameters import Parameters
+
+from . import discovery, trial
+from .declared import declared, overridden
+from .projections import Kind, Orders, Storage, alternatives, as_stored, one_token, reordered, storage
+from .protocol import Adapter, Build, Call, Capability, Conventions, DType, Result, SubjectError
+from .storage import Slot
+from .trial import Answer
+
+IGNORED = ("memory", "lengths")  # roles of arguments that are never given
+
+
+class ByNames(Adapter):
+    """What an adapter of classes needs to know of a class; each part is found out once, when first asked."""
+
+    kind: ClassVar[Kind]
+
+    def __init__(self, implementation: Callable[..., Any], subject: str):
+        self.implementation = implementation
+        self.subject_name = subject
+        self.said = declared(implementation, subject)
+        self.constructor = discovery.constructor(implementation, subject)
+        self._known: dict[tuple[int, bool], Sequence[Slot]] = {}
+
+    @abstractmethod
+    def make(self, build: Build) -> Any:
+        """Return a module; SubjectError where that is none of this framework."""
+
+    @abstractmethod
+    def function(self, module: Any) -> Callable[..., Any]:
+        """Return the method that attends, as its class defines it."""
+
+    @abstractmethod
+    def plain(self, module: Any, call: Call) -> Any:
+        """Return whatever a call gives in eval mode, without gradients."""
+
+    @abstractmethod
+    def put(self, module: Any, slots: Sequence[Slot], parameters: Parameters, build: Build) -> None:
+        """Put the weights in."""
+
+    @abstractmethod
+    def numbers(self, value: Any) -> np.ndarray | None:
+        """Return an array of the framework as float64; None for anything else."""
+
+    @abstractmethod
+    def plainly(self, call: Call) -> Result:
+        """Return a call's result on a fresh module, its mask handed over as it is."""
+
+    def constructed(self, build: Build) -> Any:
+        """Call the constructor with the arguments that it has."""
+        positional, keywords = self.constructor.arguments(discovery.constructor_values(build))
+        return self.implementation(*positional, **keywords)
+
+    def slots(self, module: Any, build: Build) -> Sequence[Slot]:
+        """Return where a module of this build keeps its weights, looked up once for each number of heads."""
+        key = build.num_heads, build.bias
+        if key not in self._known:
+            found = storage(module, build, self.subject_name, self.kind)
+            self._known[key] = reordered(found.slots, self._orders)
+        return self._known[key]
+
+    def arguments(
+        self, call: Call, given: Mapping[str, Any], *, training: bool
+    ) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of forward; ``given`` are query, key, value, mask and padding."""
+        values = {**given, "causal": call.causal, "need weights": True, "average": False}
+        values |= {"training": training, "deterministic": not training}
+        if "mask" in given:
+            values["additive"] = given["mask"]
+        if call.build.scale is not None:
+            values["scale"] = call.build.scale
+        return self.forward.arguments(values)
+
+    def accepted(self, call: Call) -> Call:
+        """Return the call with its mask in a form that the class takes."""
+        if call.mask is None or call.mask.form in self.conventions.mask_forms:
+            return call
+        return replace(call, mask=replace(call.mask, form=self.conventions.mask_forms[0]))
+
+    @cached_property
+    def trial_build(self) -> Build:
+        """The first size with which a module can be built."""
+        return self._trial[1]
+
+    @property
+    def trial_module(self) -> Any:
+        """A module of that size."""
+        return self._trial[0]
+
+    @cached_property
+    def _trial(self) -> tuple[Any, Build]:
+        errors: list[BaseException] = []
+        for d_model, num_heads in trial.SIZES:
+            build = Build(d_model, num_heads)
+            try:
+                return self.make(build), build
+            except SubjectError:
+                raise
+            except BaseException as error:  # an exit of the constructor's own included
+                errors.append(error)
+        raise SubjectError(
+            f"{self.subject_name}: {self.constructor.signature} with d_model=8, num_heads=2 raised "
+            f"{type(errors[0]).__name__}: {errors[0]}.\n{discovery.advice(self.subject_name)}"
+        )
+
+    @cached_property
+    def storage(self) -> Storage:
+        """Where the trial module keeps its weights."""
+        return storage(self.trial_module, self.trial_build, self.subject_name, self.kind)
+
+    @cached_property
+    def forward(self) -> discovery.Matched:
+        """The parameters of the method that attends."""
+        return discovery.forward(self.function(self.trial_module), self.subject_name)
+
+    @cached_property
+    def trial_call(self) -> Call:
+        """A plain call of the trial module."""
+        return trial.trial_call(self.trial_build, itself="key" not in self.forward)
+
+    @cached_property
+    def answer(self) -> Answer:
+        """Where the class leaves its results, by a plain call."""
+        try:
+            value = self.plain(self.trial_module, self.trial_call)
+        except BaseException as error:  # judged where it is met again, with its case and its proof
+            return Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
+        return trial.answer(value, self.trial_call, self.kind.attributes(self.trial_module))
+
+    def results(self, module: Any, value: Any) -> tuple[Any, Any] | None:
+        """Return output and weights (None: there are none) of what came back; None where it is neither."""
+        where = self.answer
+        if self.kind.is_array(value):
+            kept = getattr(module, where.kept, None) if where.kept else None
+            return value, kept if self.kind.is_array(kept) else None
+        if not isinstance(value, tuple | list) or len(value) <= where.output:
+            return None
+        output, place = value[where.output], where.weights
+        weights = None if place is None or place >= len(value) else value[place]
+        fine = self.kind.is_array(output) and (weights is None or self.kind.is_array(weights))
+        return (output, weights) if fine else None
+
+    @cached_property
+    def conventions(self) -> Conventions:
+        """Which masks the class takes, and what it says of itself."""
+        additive = "additive" in self.forward
+        if self.answer.raised or not (additive or "mask" in self.forward):
+            return overridden(Conventions(), self.said)
+        return trial.conventions(self.plainly, self.trial_call, self.said, additive=additive)
+
+    def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:
+        """Return the dtypes in which a plain call runs."""
+        return (
+            tuple(candidates)
+            if self.answer.raised
+            else trial.dtypes(self.plainly, self.trial_call, candidates)
+        )
+
+    @cached_property
+    def _orders(self) -> Orders:
+        """How bare and packed arrays are stored: the usual way, unless one token comes out of another."""
+        possible, build = dict(self.storage.possible), self.trial_build
+        if "stored" in self.said:
+            possible = {names: as_stored(orders, self.said["stored"]) for names, orders in possible.items()}
+        every = list(alternatives(possible))
+        if len(every) == 1 or self.answer.raised:
+            return every[0]
+        parameters, token, expected = one_token(build)
+        for orders in every:
+            module = self.make(build)
+            self.put(module, reordered(self.storage.slots, orders), parameters, build)
+            found = self.results(module, self.plain(module, Call(build, token, token, token)))
+            output = self.numbers(found[0]) if found else None
+            if output is not None and output.shape == expected.shape and np.allclose(output, expected):
+                return orders
+        return every[0]
+
+    def capabilities(self, **others: bool) -> frozenset[Capability]:
+        """Return what the names promise, and what the framework adds to it."""
+        constructor, forward = self.constructor, self.forward
+        biases = {name for slot in self.storage.slots for name in slot.names if name.startswith("b")}
+        offered = {
+            "parameters": True,
+            "read": True,
+            "weights": self.answer.has_weights,
+            "cross": "key" in forward,
+            "mask": "mask" in forward or "additive" in forward,
+            "padding": "padding" in forward,
+            "causal": "causal" in forward,
+            "scale": "scale" in forward or "scale" in constructor,
+            "bias": len(biases) == 4,
+            "indivisible": "d_model" in constructor and "d_k" not in constructor,
+        } | others
+        known: tuple[Capability, ...] = get_args(Capability)
+        return frozenset(capability for capability in known if offered.get(capability))
+
+    def found(self) -> dict[str, str]:
+        """Return everything that was matched, for the report."""
+        stored = {name: str(slot) for slot in self.storage.slots for name in slot.names}
+        held = {role: f"{path} ({stored[role[:3]]})" for role, path in self.storage.found.items()}
+        stages = {f"stage {stage}": name for stage, name in discovery.stages(type(self.trial_module)).items()}
+        where = self.answer
+        weights = f"self.{where.kept}" if where.kept else f"returned, item {where.weights}"
+        return {
+            **self.constructor.found("constructor"),
+            **self.forward.found("forward"),
+            **held,
+            **stages,
+            "attention weights": weights if where.has_weights else "none",
+        }
+
+    def notes(self) -> tuple[str, ...]:
+        """Return what a person should know besides."""
+        ignored = [name for role in IGNORED for name in self.forward.names.get(role, ())]
+        notes = [self.answer.note, f"never given: {', '.join(ignored)}" if ignored else ""]
+        return tuple(note for note in notes if note)
+
+    def refuse_causal(self, triangles: bool) -> None:
+        """Raise SubjectError for a class that is always causal: by its word, its name or a triangle."""
+        said = self.said.get("always_causal")
+        free = "causal" in self.forward or "causal" in self.constructor
+        named = "causal" in type(self.trial_module).__name__.lower()
+        if said or (said is None and not free and (named or triangles)):
+            raise SubjectError(
+                f"{self.subject_name}: is causal in every call; expected one that sees every key unless told "
+                "otherwise.\nGive forward an is_causal=False, or, if it is not so, put headcheck = "
+                '{"always_causal": False} into the class.'
+            )

@@ -1,0 +1,265 @@
+"""Any NumPy class of the tutorial's shape, its parts found by their names.
+
+    forward(Q, K, V, mask=None) -> (output, attention weights)
+
+or the same as ``__call__``, or output alone.  Weights are arrays stored (in, out), a projected row being
+``x @ W_q + b_q``, unless the class says ``headcheck = {"stored": "out in"}``; they are given to the class in
+the dtype of the call, in which it is expected to compute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from headcheck.reference.parameters import Parameters
+
+from .by_names import ByNames
+from .counting_numpy import count
+from .importing import source_of
+from .on_numpy_script import script
+from .projections import Kind, at
+from .protocol import Build, Call, Declaration, DType, Mask, Memory, Result, SubjectError, Variant
+from .returned import in_words
+from .stages import Shapes, watched
+from .storage import Slot, assembled
+
+DTYPES: tuple[DType, ...] = ("float64", "float32", "float16")
+INPUTS = ("query", "key", "value")
+VARIANTS = {"default": False, "same object": True}  # name -> one object as query, key and value
+
+
+def _attributes(thing: Any) -> Mapping[str, Any]:
+    held = vars(thing) if hasattr(thing, "__dict__") else {}
+    return {name: value for name, value in held.items() if not name.startswith("_") and _holds(value)}
+
+
+def _holds(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return len(value) > 0 and all(map(_holds, value))
+    if isinstance(value, np.ndarray):
+        return value.dtype.kind == "f" and value.ndim > 0
+    arrays = vars(value).values() if hasattr(value, "__dict__") and not isinstance(value, type) else ()
+    return any(isinstance(array, np.ndarray) for array in arrays)
+
+
+NUMPY = Kind(
+    attributes=_attributes,
+    is_array=lambda value: isinstance(value, np.ndarray),
+    lists=(list, tuple),
+    rows=lambda layer: "",
+    weight=("weight", "weights", "W", "w", "kernel"),
+    bias=("bias", "b"),
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A module and the arguments it was built with."""
+
+    module: Any
+    build: Build
+
+
+class ClassAdapter(ByNames):
+    """Drives a class, or a function that makes an object of one."""
+
+    kind = NUMPY
+
+    def __init__(self, implementation: Callable[..., Any], subject: str):
+        super().__init__(implementation, subject)
+        self.said.setdefault("stored", "in out")
+
+    def declare(self) -> Declaration:
+        """Find out what the class offers; SubjectError where it cannot be driven."""
+        held = vars(self.trial_module).values()
+        self.refuse_causal(any(isinstance(array, np.ndarray) and _is_triangle(array) for array in held))
+        training = "dropout" in self.constructor and {"training", "deterministic"} & {*self.forward.names}
+        return Declaration(
+            framework="numpy",
+            capabilities=self.capabilities(cost=True, dropout=bool(training)),
+            dtypes=self.dtypes(DTYPES),
+            conventions=self.conventions,
+            variants=tuple(
+                Variant(name, itself, weights=self.answer.has_weights)
+                for name, itself in VARIANTS.items()
+                if "key" in self.forward or not itself
+            ),
+            versions={"numpy": np.__version__},
+            source=source_of(self.implementation),
+            found=self.found(),
+            notes=self.notes(),
+        )
+
+    def make(self, build: Build) -> Any:
+        """Call the constructor with the arguments that it has."""
+        module = self.constructed(build)
+        if not hasattr(module, "forward") and not callable(module):
+            raise SubjectError(f"{self.subject_name}: {in_words(module)} has neither forward nor __call__.")
+        return module
+
+    def build(self, build: Build) -> Built:
+        """Return a fresh module whose initial weights come from the seed."""
+        with self.subject(), seeded(build.seed):
+            return Built(self.make(build), build)
+
+    def write(self, module: Built, parameters: Parameters) -> Built:
+        """Put the weights in; a bias that the parameters lack becomes zeros."""
+        self.put(module.module, self.slots(module.module, module.build), parameters, module.build)
+        return module
+
+    def read(self, module: Built) -> Parameters:
+        """Return the weights, (in, out)."""
+        slots = self.slots(module.module, module.build)
+        held = ((slot, np.array(at(module.module, slot.path), dtype=np.float64)) for slot in slots)
+        return Parameters(**assembled(held, module.build))
+
+    def call(self, module: Built, call: Call) -> Result:
+        """Call the module on the variant named by the call."""
+        return self._call(module, self.accepted(call))
+
+    def count(self, module: Built, call: Call) -> Mapping[str, int]:
+        """Return the operations of one call."""
+        inputs = self.inputs(self.accepted(call))
+        slots = self.slots(module.module, module.build)
+        given = [inputs[name] for name in INPUTS]
+        stored = [at(module.module, slot.path) for slot in slots]
+
+        def attend(*arrays: Any) -> Any:
+            for slot, array in zip(slots, arrays[len(INPUTS) :], strict=True):
+                place(module.module, slot.path, array)
+            found = self._passed(module.module, call, inputs | dict(zip(INPUTS, arrays, strict=False)))
+            return (self.results(module.module, found) or (found,))[0]
+
+        (batch, n_q, d), n_k = call.query.shape, call.key.shape[1]
+        floor = 4 * batch * d * (n_q * n_k + d * (n_q + n_k))
+        return count(attend, *given, *stored, floor=floor).to_mapping()
+
+    def script(self, call: Call, name: str = "result") -> list[str]:
+        """Return plain NumPy that makes this call."""
+        call = self.accepted(call)
+        built = self.build(call.build)
+        parameters = self.read(built) if call.parameters is None else call.parameters
+        return script(self, call, built.module, parameters)
+
+    def function(self, module: Any) -> Callable[..., Any]:
+        """Return forward, or __call__ where the class has none."""
+        kind = type(module)
+        function: Callable[..., Any] = getattr(kind, "forward", None) or kind.__call__
+        return function
+
+    def plain(self, module: Any, call: Call) -> Any:
+        """Return whatever a call gives."""
+        with seeded(0):
+            return self._passed(module, call, self.inputs(call))
+
+    def plainly(self, call: Call) -> Result:
+        """Return a call's result on a fresh module, its mask handed over as it is."""
+        return self._call(self.build(call.build), call)
+
+    def put(self, module: Any, slots: Sequence[Slot], parameters: Parameters, build: Build) -> None:
+        """Put the weights in, in the dtype of the build."""
+        for slot in slots:
+            array = slot.stored(parameters, build, at(module, slot.path).shape)
+            place(module, slot.path, array.astype(build.dtype))
+
+    def numbers(self, value: Any) -> np.ndarray | None:
+        """Return an array as float64."""
+        return np.array(value, dtype=np.float64) if isinstance(value, np.ndarray) else None
+
+    def inputs(self, call: Call) -> dict[str, np.ndarray]:
+        """Return the arguments as arrays of their own, in the dtype and the layout asked for."""
+        itself = VARIANTS[call.variant or "default"]
+        given = {name: laid_out(getattr(call, name).astype(call.build.dtype), call.memory) for name in INPUTS}
+        given |= {"key": given["query"], "value": given["query"]} if itself else {}
+        if call.mask is not None:
+            given["mask"] = handed_over(call.mask, self.said.get("mask_true", "attend"), call.build.dtype)
+        if call.padding is not None:
+            given["padding"] = call.padding == (self.said.get("padding_true", "block") == "attend")
+        return given
+
+    def _call(self, module: Built, call: Call) -> Result:
+        if call.parameters is None:  # initial weights, too, are of the dtype of the call
+            for slot in self.slots(module.module, module.build):
+                place(module.module, slot.path, at(module.module, slot.path).astype(call.build.dtype))
+        inputs = self.inputs(call)
+        before = {name: array.copy() for name, array in inputs.items()}
+        seen: Shapes = {}
+        with ExitStack() as stack:
+            if call.stages:
+                seen = stack.enter_context(watched(module.module))
+            stack.enter_context(seeded(call.seed))
+            stack.enter_context(self.subject())
+            value = self._passed(module.module, call, inputs)
+        results = self.results(module.module, value)
+        output, weights = results or (None, None)
+        made = {"weights": weights, "output": output}
+        shapes = {name: array.shape for name, array in made.items() if array is not None and call.stages}
+        return Result(
+            output=self.numbers(output),
+            weights=self.numbers(weights),
+            dtype="" if output is None else str(output.dtype),
+            stages=seen | shapes,
+            written_to=tuple(
+                name for name, held in before.items() if inputs[name].tobytes() != held.tobytes()
+            ),
+            returned="" if results else in_words(value),
+        )
+
+    def _passed(self, module: Any, call: Call, inputs: Mapping[str, Any]) -> Any:
+        positional, keywords = self.arguments(call, inputs, training=call.training)
+        return getattr(module, "forward", module)(*positional, **keywords)
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Draw NumPy's global random numbers from this seed; the caller's go on as if nothing had been drawn."""
+    state = np.random.get_state()
+    np.random.seed(seed % 2**32)
+    try:
+        yield
+    finally:
+        np.random.set_state(state)
+
+
+def place(module: Any, path: str, array: Any) -> None:
+    """Put an array where a path leads."""
+    *outer, last = path.split(".")
+    holder = at(module, ".".join(outer)) if outer else module
+    if last.isdigit():
+        holder[int(last)] = array
+    else:
+        setattr(holder, last, array)
+
+
+def handed_over(mask: Mask, meaning: str, dtype: DType) -> np.ndarray:
+    """Return the mask in the form asked for; ``meaning`` is what True and 1 say."""
+    if mask.form == "additive":
+        return np.where(mask.allowed, 0.0, -np.inf).astype(dtype)
+    said = mask.allowed if meaning == "attend" else ~mask.allowed
+    return said.astype({"bool": np.bool_, "int": np.int64}.get(mask.form, dtype))
+
+
+def laid_out(array: np.ndarray, memory: Memory) -> np.ndarray:
+    """Return the same values with other strides; what is not alike for all examples cannot be expanded."""
+    if memory == "contiguous":
+        return array
+    if memory == "transposed":
+        return np.ascontiguousarray(array.swapaxes(1, 2)).swapaxes(1, 2)
+    alike = np.broadcast_to(array[:1].copy(), array.shape) if len(array) > 1 else None
+    if memory == "expanded" and alike is not None and np.array_equal(array, alike):
+        return alike
+    batch, length, width = array.shape
+    larger = np.full((batch, length + 1, 2 * width), np.nan, dtype=array.dtype)
+    larger[:, 1:, ::2] = array
+    return larger[:, 1:, ::2]
+
+
+def _is_triangle(array: np.ndarray) -> bool:
+    if array.ndim < 2 or array.shape[-1] != array.shape[-2] or array.shape[-1] < 2:
+        return False
+    whole = np.nan_to_num(array.astype(np.float64))
+    return bool(whole.any()) and any(np.array_equal(whole, half) for half in (np.tril(whole), np.triu(whole)))
