@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
@@ -39,7 +40,9 @@ def slots(module: Any, subject: str, outward: bool = False) -> dict[str, Slot]:
 
     SubjectError where projections are missing, packed, or have another shape than (d_model, d_model).
     """
-    arrays = leaves(module)
+    arrays = {
+        names: leaf for names, leaf in leaves(module).items() if jnp.issubdtype(leaf.dtype, jnp.floating)
+    }
     attributes = tuple(dict.fromkeys(names[0] for names in arrays))
     found = projections(attributes, subject)
     packed = [attribute for role, attribute in found.items() if role in {"W_qkv", "W_kv", "W_list", "b_qkv"}]

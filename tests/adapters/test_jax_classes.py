@@ -1,0 +1,288 @@
+"""JAX classes of many styles: found by their names, driven without an adapter of their own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+jax = pytest.importorskip("jax")
+
+import jax.numpy as jnp  # noqa: E402
+from headcheck.adapters.on_jax import ClassAdapter  # noqa: E402
+from headcheck.adapters.protocol import SubjectError  # noqa: E402
+
+from .attention import call, expected, perform  # noqa: E402
+
+MASK = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 1, 1, 0]], dtype=bool)
+
+
+def attend(q: Any, k: Any, v: Any, heads: int, blocked: Any = None) -> tuple[Any, Any]:
+    q, k, v = (x.reshape(*x.shape[:2], heads, -1).swapaxes(1, 2) for x in (q, k, v))
+    scores = q @ k.swapaxes(-2, -1) / jnp.sqrt(q.shape[-1]).astype(q.dtype)
+    if blocked is not None:
+        scores = jnp.where(blocked, jnp.finfo(scores.dtype).min, scores)
+    weights = jax.nn.softmax(scores)
+    context = (weights @ v).swapaxes(1, 2)
+    return context.reshape(*context.shape[:2], -1), weights
+
+
+class Plain:
+    """Bare matrices, drawn from a key."""
+
+    def __init__(self, d_model: int, num_heads: int, key: Any = None) -> None:
+        if d_model % num_heads:
+            raise ValueError("d_model must be a multiple of num_heads")
+        self.heads = num_heads
+        keys = jax.random.split(jax.random.key(0) if key is None else key, 4)
+        self.W_q, self.W_k, self.W_v, self.W_o = (jax.random.normal(k, (d_model, d_model)) for k in keys)
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        blocked = None if mask is None else mask == 0
+        context, weights = attend(Q @ self.W_q, K @ self.W_k, V @ self.W_v, self.heads, blocked)
+        return context @ self.W_o, weights
+
+
+class Outward(Plain):
+    """Stores (out, in)."""
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        blocked = None if mask is None else mask == 0
+        context, weights = attend(Q @ self.W_q.T, K @ self.W_k.T, V @ self.W_v.T, self.heads, blocked)
+        return context @ self.W_o.T, weights
+
+
+class Blocks(Plain):
+    """Its mask is True where attention is blocked."""
+
+    headcheck: ClassVar[dict[str, str]] = {"mask_true": "block"}
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        blocked = None if mask is None else mask != 0
+        context, weights = attend(Q @ self.W_q, K @ self.W_k, V @ self.W_v, self.heads, blocked)
+        return context @ self.W_o, weights
+
+
+class OutputAlone(Plain):
+    """Is called, and returns the output alone."""
+
+    def __call__(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        return Plain.forward(self, Q, K, V, mask)[0]
+
+    forward = property()  # hides the method: hasattr says no
+
+
+class Curious(Plain):
+    """Looks at the values of its mask, which no tracer has."""
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        if mask is not None and mask.all():
+            mask = None
+        return super().forward(Q, K, V, mask)
+
+
+class Forgetful(Plain):
+    """Remembers the first query for ever."""
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        self.first = getattr(self, "first", Q)
+        return super().forward(self.first, K, V, mask)
+
+
+class Layer:
+    """A dense layer as users write it."""
+
+    def __init__(self, d: int) -> None:
+        self.weight = jnp.zeros((d, d))
+        self.bias = jnp.zeros(d)
+
+    def __call__(self, x: Any) -> Any:
+        return x @ self.weight.T + self.bias
+
+
+class Layers:
+    """Layers that store (out, in), under other names."""
+
+    def __init__(self, embed_dim: int, num_heads: int) -> None:
+        self.heads = num_heads
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (Layer(embed_dim) for _ in range(4))
+
+    def __call__(self, query: Any, key: Any, value: Any, mask: Any = None) -> Any:
+        blocked = None if mask is None else mask == 0
+        context, weights = attend(
+            self.q_proj(query), self.k_proj(key), self.v_proj(value), self.heads, blocked
+        )
+        return self.out_proj(context), weights
+
+
+@dataclass(frozen=True)
+class Frozen:
+    """Refuses assignment."""
+
+    d_model: int
+    num_heads: int
+
+    def __post_init__(self) -> None:
+        for name in "qkvo":
+            object.__setattr__(self, f"W_{name}", jnp.eye(self.d_model))
+            object.__setattr__(self, f"b_{name}", jnp.zeros(self.d_model))
+
+    forward = Plain.forward
+
+
+class Split(Plain):
+    """Shows its stages."""
+
+    def split_heads(self, x: Any) -> Any:
+        return x.reshape(*x.shape[:2], self.heads, -1).swapaxes(1, 2)
+
+    def combine_heads(self, x: Any) -> Any:
+        return x.swapaxes(1, 2).reshape(x.shape[0], x.shape[2], -1)
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        q, k, v = (self.split_heads(x @ W) for x, W in ((Q, self.W_q), (K, self.W_k), (V, self.W_v)))
+        weights = jax.nn.softmax(q @ k.swapaxes(-2, -1) / q.shape[-1] ** 0.5)
+        return self.combine_heads(weights @ v) @ self.W_o, weights
+
+
+class Dict(Plain):
+    """Returns a dict."""
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        output, weights = super().forward(Q, K, V, mask)
+        return {"output": output, "weights": weights}
+
+
+class Packed:
+    """One matrix for three projections."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        self.qkv = jnp.zeros((d_model, 3 * d_model))
+        self.W_o = jnp.zeros((d_model, d_model))
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any: ...
+
+
+class Nameless(Plain):
+    """Nothing to recognise."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        self.first = self.second = jnp.zeros((d_model, d_model))
+
+
+class Fussy(Plain):
+    """Cannot be made."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        raise RuntimeError("not today")
+
+
+def driven(implementation: Any) -> ClassAdapter:
+    return ClassAdapter(implementation, f"tests:{implementation.__name__}")
+
+
+@pytest.mark.parametrize("implementation", [Plain, Outward, Blocks, OutputAlone, Curious, Layers])
+def test_styles(implementation: Any) -> None:
+    adapter = driven(implementation)
+    made = call(mask=MASK, bias="bias" in adapter.declare().capabilities)
+    result = perform(adapter, made)
+    output, weights = expected(made, MASK)
+    np.testing.assert_allclose(result.output, output, atol=1e-13)
+    assert (result.weights is None) == (implementation is OutputAlone)
+    if result.weights is not None:
+        np.testing.assert_allclose(result.weights, weights, atol=1e-13)
+
+
+def test_frozen_objects_are_filled_in_a_copy() -> None:
+    adapter = driven(Frozen)
+    module = adapter.write(adapter.build(call().build), call().parameters)
+    np.testing.assert_array_equal(adapter.read(module).b_v, call().parameters.b_v)
+    assert "object.__setattr__(module, 'W_q', W_q)" in "\n".join(adapter.script(call()))
+
+
+def test_a_class_without_biases_offers_none() -> None:
+    assert "bias" not in driven(Plain).declare().capabilities
+    assert "bias" in driven(Layers).declare().capabilities
+
+
+def test_biases_that_the_parameters_lack_are_zeros() -> None:
+    made = call(bias=False)
+    np.testing.assert_allclose(perform(driven(Layers), made).output, expected(made)[0], atol=1e-13)
+
+
+def test_what_cannot_be_traced_runs_eagerly() -> None:
+    declaration = driven(Curious).declare()
+    assert [variant.name for variant in declaration.variants] == ["eager"]
+    assert "TracerBoolConversionError" in declaration.notes[0]
+    assert not declaration.capabilities & {"gradients", "cost"}
+
+
+def test_the_eager_path_calls_the_object_itself() -> None:
+    adapter, made = driven(Forgetful), call(bias=False, variant="eager")
+    other = replace(made, query=made.query + 1)
+    module = adapter.write(adapter.build(made.build), made.parameters)
+    first, second = adapter.call(module, made), adapter.call(module, other)
+    np.testing.assert_array_equal(first.output, second.output)
+    assert not np.allclose(perform(adapter, other).output, first.output)
+
+
+def test_stages_have_the_shapes_of_the_methods_that_make_them() -> None:
+    result = perform(driven(Split), call(bias=False, stages=True))
+    assert result.stages == {
+        "projected": (2, 3, 4),
+        "split": (2, 2, 3, 2),
+        "combined": (2, 3, 4),
+        "output": (2, 3, 4),
+        "weights": (2, 2, 3, 5),
+    }
+    assert perform(driven(Split), call(bias=False)).stages == {}
+
+
+def test_an_answer_that_is_none_is_put_in_words() -> None:
+    result = perform(driven(Dict), call(bias=False))
+    assert result.output is None
+    assert result.returned == "a dict with the keys 'output', 'weights'"
+
+
+def test_what_was_found_is_declared() -> None:
+    found = driven(Layers).declare().found
+    assert found["W_q"] == "q_proj.weight"
+    assert found["b_o"] == "out_proj.bias"
+    assert found["constructor d_model"] == "embed_dim"
+
+
+@pytest.mark.parametrize(
+    ("implementation", "message"),
+    [
+        (Packed, "qkv holds several projections"),
+        (Nameless, "no attribute for W_q, W_k, W_v, W_o among: first, second"),
+        (Fussy, "raised RuntimeError: not today"),
+    ],
+)
+def test_what_cannot_be_driven_says_what_to_do(implementation: Any, message: str) -> None:
+    with pytest.raises(SubjectError, match=message) as caught:
+        driven(implementation).declare()
+    assert "headcheck adapter new" in str(caught.value)
+
+
+def test_a_constructor_that_refuses_does_so_when_the_module_is_built() -> None:
+    with pytest.raises(ValueError, match="multiple"):
+        driven(Plain).build(call(d_model=4, num_heads=3).build)
+
+
+def test_random_state_of_the_module_is_passed_and_not_compiled_in() -> None:
+    class Noisy(Plain):
+        def __init__(self, d_model: int, num_heads: int, key: Any) -> None:
+            super().__init__(d_model, num_heads, key)
+            self.key = jax.random.fold_in(key, 1)
+
+        def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+            output, weights = super().forward(Q, K, V, mask)
+            return output + jax.random.normal(self.key, ()), weights
+
+    adapter = driven(Noisy)
+    one, again, other = (perform(adapter, call(bias=False, seed=seed)).output for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, again)
+    assert not np.allclose(one, other)
