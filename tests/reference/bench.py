@@ -203,12 +203,14 @@ class Jax(NumPy):
         return module
 
     def arrays(self, situation: Situation) -> dict[str, Any]:
+        import jax
         import jax.numpy as jnp
 
-        return {
-            name: jnp.asarray(array) if name == "mask" else jnp.asarray(array, situation.dtype)
-            for name, array in situation.inputs().items()
-        }
+        with jax.enable_x64(True):
+            return {
+                name: jnp.asarray(array) if name == "mask" else jnp.asarray(array, situation.dtype)
+                for name, array in situation.inputs().items()
+            }
 
     def call(self, module: Any, situation: Situation, arrays: dict[str, Any] | None = None) -> Arrays:
         import jax

@@ -88,7 +88,7 @@ def second_call(bench: Any, implementation: Any) -> dict[str, Any]:
     arrays = bench.arrays(masked)
     result = bench.call(module, PLAIN.with_())
     again = bench.call(module, masked, arrays)
-    held = {f"argument {name}": np.array(array, copy=True) for name, array in arrays.items()}
+    held = {f"argument {name}": np.asarray(array).copy() for name, array in arrays.items()}
     return {**result, **held, "again": again["output"]}
 
 
@@ -175,7 +175,7 @@ def dropped(bench: Any, implementation: Any) -> dict[str, Any]:
     return {
         "kept": np.round(kept.mean() * 10),
         "mean is that of eval": np.abs(draws.mean(axis=(0, 1, 2)) - weights.mean(axis=(0, 1))).max() < 0.04,
-        "rows always sum alike": draws.sum(axis=-1).std() < 1e-6,
+        "rows sum to one or nothing": (np.abs(draws.sum(axis=-1) - 0.5) > 0.499).all(),
         "heads alike": (kept[:, :, 0] == kept[:, :, 1]).all(),
         "examples alike": (kept[:, 0] == kept[:, 1]).all(),
         "mean over draws moves": (draws.std(axis=0) > 0).any(axis=(0, 1, 2)).all(),

@@ -1,0 +1,112 @@
+"""Right implementations on JAX that compute the same formula another way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from ..on_jax import MultiHeadAttention
+
+
+class Einsum(MultiHeadAttention):
+    """Names the axes that meet, and moves none."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        """Q K^T / sqrt(d_k)."""
+        return jnp.einsum("bhqc,bhkc->bhqk", Q, K) * self.scale()
+
+    def attend(self, weights: Array, V: Array) -> Array:
+        """Return the mean of the value rows under each query's weights."""
+        return jnp.einsum("bhqk,bhkc->bhqc", weights, V)
+
+
+class VmappedHeads(MultiHeadAttention):
+    """Writes the attention of one head of one example, and maps it over heads and batch."""
+
+    def scaled_dot_product_attention(
+        self,
+        Q: Array,
+        K: Array,
+        V: Array,
+        mask: Array | None = None,
+        dropout_key: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """softmax(Q K^T / sqrt(d_k)) V, and the weights."""
+        if mask is not None:
+            mask = jnp.broadcast_to(mask != 0, (*Q.shape[:-1], K.shape[-2]))
+
+        def one_head(q: Array, k: Array, allowed: Array | None) -> Array:
+            return self.softmax(self.scores(q, k), allowed)
+
+        axes = (0, 0, None if mask is None else 0)
+        weights = jax.vmap(jax.vmap(one_head, axes), axes)(Q, K, mask)
+        weights = self.drop(weights, dropout_key)
+        return jax.vmap(jax.vmap(self.attend))(weights, V), weights
+
+
+class ScannedQueries(MultiHeadAttention):
+    """Attends for one query after another, so that the scores never exist as a whole."""
+
+    def scaled_dot_product_attention(
+        self,
+        Q: Array,
+        K: Array,
+        V: Array,
+        mask: Array | None = None,
+        dropout_key: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """softmax(Q K^T / sqrt(d_k)) V, and the weights."""
+        shape = (*Q.shape[:-1], K.shape[-2])
+        kept = self.drop(jnp.ones(shape, Q.dtype), dropout_key)
+        allowed = jnp.ones(shape, bool) if mask is None else jnp.broadcast_to(mask != 0, shape)
+
+        def step(count: Array, query: Any) -> tuple[Array, tuple[Array, Array]]:
+            q, seen, keep = query
+            weights = self.softmax(self.scores(q[:, :, None], K), seen[:, :, None]) * keep[:, :, None]
+            return count + 1, (self.attend(weights, V)[:, :, 0], weights[:, :, 0])
+
+        by_query = tuple(jnp.moveaxis(x, 2, 0) for x in (Q, allowed, kept))
+        _, (context, weights) = jax.lax.scan(step, jnp.zeros((), int), by_query)
+        return jnp.moveaxis(context, 0, 2), jnp.moveaxis(weights, 0, 2)
+
+
+class Rematerialised(MultiHeadAttention):
+    """Forgets scores and weights after the forward pass, and computes them again backwards."""
+
+    def scaled_dot_product_attention(
+        self,
+        Q: Array,
+        K: Array,
+        V: Array,
+        mask: Array | None = None,
+        dropout_key: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """softmax(Q K^T / sqrt(d_k)) V, and the weights."""
+        attended: tuple[Array, Array] = jax.checkpoint(super().scaled_dot_product_attention)(
+            Q, K, V, mask, dropout_key
+        )
+        return attended
+
+
+class OutputAlone(MultiHeadAttention):
+    """Returns no attention weights."""
+
+    def forward(  # type: ignore[override]
+        self,
+        Q: Array,
+        K: Array,
+        V: Array,
+        mask: Array | None = None,
+        *,
+        is_causal: bool = False,
+        dropout_key: Array | None = None,
+    ) -> Array:
+        """Return the output."""
+        return super().forward(Q, K, V, mask, is_causal=is_causal, dropout_key=dropout_key)[0]
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Array:  # type: ignore[override]
+        """Return `forward` of the same arguments."""
+        return self.forward(*args, **kwargs)
