@@ -88,7 +88,7 @@ def paths(attend: Attend, call: Call) -> list[Call]:
     control=lambda case: case,
     needs={"gradients", "parameters"},
     every_dtype=True,
-    shapes=8,
+    shapes=7,
     share=0.4,
     situation=lambda case: replace(case, recipe="normal") if case.recipe == "ties" else case,
     formula=r"\bar{S} = A \odot (\bar{A} - \mathrm{rowsum}(\bar{A} \odot A)), \quad \bar{\theta} = "
@@ -99,23 +99,19 @@ def paths(attend: Attend, call: Call) -> list[Call]:
 def oracle(attend: Attend, case: Case) -> Failure | None:
     """Gradients for query, key, value and every parameter match the oracle's vector-Jacobian product."""
     calls = [case.call]
-    if attend.offers("causal") and not case.itself:
+    if attend.offers("causal") and case.n_q != case.n_k:
         calls.append(replace(unmasked(case).call, causal=True))
-    judged = False
-    for call in calls:
-        seen = with_loss(attend, call)
-        if seen is None:
-            continue
-        judged = True
-        _, *others = paths(attend, seen.call)
-        # Without a single gradient, another path is one on which none can be taken.
-        for one in (seen, *(other for other in attend(*others) if other.result.gradients)):
-            failure = departure(one)
-            if failure:
-                causal = " (causal)" if call.causal else ""
-                return replace(failure, message=f"{failure.message}{causal}")
+    judged = [seen for seen in (with_loss(attend, call) for call in calls) if seen is not None]
     if not judged:
         raise NotMet("no row has a key and a softmax that the dtype settles")
+    _, *others = paths(attend, judged[0].call)
+    # What is expected is the same on every path; one on which no gradient at all came can give none.
+    same = [replace(one, expectation=judged[0].expected) for one in attend(*others) if one.result.gradients]
+    for seen in (*judged, *same):
+        failure = departure(seen)
+        if failure:
+            causal = " (causal)" if seen.call.causal else ""
+            return replace(failure, message=f"{failure.message}{causal}")
     return None
 
 
@@ -230,13 +226,12 @@ def undisturbed(attend: Attend, call: Call, words: str) -> Failure | None:
         failure = not_finite(one)
         if failure:
             return replace(failure, message=f"with {words}, left out of the loss, {failure.message}")
-        without = {gradient.quantity: gradient for gradient in gradients(other)} if settled(one) else {}
+        without = {gradient.quantity: gradient for gradient in gradients(other)}
         for gradient in gradients(one):
-            if gradient.quantity in without:
-                message = f"{words}, left out of the loss, changes the {gradient.quantity}"
-                failure = gradient.departs_from(without[gradient.quantity], message)
-                if failure:
-                    return failure
+            message = f"{words}, left out of the loss, changes the {gradient.quantity}"
+            failure = gradient.departs_from(without.get(gradient.quantity, gradient), message)
+            if failure and settled(one):
+                return failure
     return None
 
 

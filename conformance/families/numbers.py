@@ -19,6 +19,7 @@ from ..specification import MUST, SHOULD, requirement, unmasked
     MUST,
     needs={"parameters"},
     every_dtype=True,
+    share=0.3,
     situation=lambda case: replace(case, recipe="normal") if case.recipe == "large" else case,
     formula=r"|\hat{y} - y| \le 12\,\sigma(y), \quad \sigma \text{ from the dtype and the sizes}",
     why="A constant tolerance accuses right code in bfloat16 and lets tf32 scores pass in float32; a bound "
