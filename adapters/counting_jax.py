@@ -83,6 +83,7 @@ _FREE = {
     ),
     *("cummax", "cummin", "real", "imag", "name", "optimization_barrier", "sharding_constraint", "reshard"),
     *("random_bits", "random_seed", "random_wrap", "random_unwrap", "random_split", "random_fold_in"),
+    *("platform_index", "axis_index", "debug_callback", "debug_print"),
     *("random_clone", "threefry2x32", "random_gamma", "pvary", "pcast", "mesh_cast", "layout_constraint"),
 }
 _ACCUMULATING = {"scatter_add", "scatter-add", "scatter_mul", "scatter-mul", "select_and_scatter_add"}

@@ -77,7 +77,10 @@ class CostFinding:
         """The finding in one sentence."""
         if self.verdict != "broken" or self.polynomial is None:
             return self.words
-        return f"costs {self.polynomial}, not {law(self.polynomial.variables)}: {self.words}"
+        lawful = law(self.polynomial.variables)
+        if any(term.wrong for term in self.terms):
+            return f"costs {self.polynomial}, not {lawful}: {self.words}"
+        return f"beside the products, {lawful}, elementwise work of {self.elementwise}: {self.words}"
 
 
 def judge_cost(
@@ -175,7 +178,7 @@ def _read(fitted: Polynomial, beside: Polynomial | None = None) -> CostFinding:
 
 def _outgrowing(elementwise: Polynomial) -> list[Term]:
     return [
-        replace(term, role="forbidden", words=term.words or "elementwise work of an order of its own")
+        replace(term, role="forbidden", words=term.words or "grows faster than the products")
         for term in terms(elementwise)
         if term.coefficient and grows_too_fast(elementwise.variables, term.exponents)
     ]

@@ -31,18 +31,21 @@ _findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
 def counter(attend: Attend, case: Case, *, variant: str = "", gradients: bool = False) -> Counter:
     """Return the function that counts the operations of one example at given sizes."""
 
+    written = attend.offers("parameters")
+
     @cache
-    def parameters(d: int) -> Parameters | None:
-        return replace(case, num_heads=1, d_k=d).parameters if attend.offers("parameters") else None
+    def parameters(d: int) -> Parameters:
+        return replace(case, num_heads=1, d_k=d).parameters
 
     def rows(n: int, d: int) -> np.ndarray:
         return np.random.default_rng(n).integers(-8, 9, (1, n, d)) / 8.0  # every dtype represents them
 
     def count(n_q: int, n_k: int, d: int, h: int) -> Count:
+        nonlocal written
         query, key = rows(n_q, d), rows(n_k, d)
         query, key, value = (query, query, query) if n_q == n_k else (query, key, key + 0.0)
         build = Build(d, h, bias=case.bias, dtype=case.dtype)
-        call = Call(build, query, key, value, parameters(d), variant=variant)
+        call = Call(build, query, key, value, parameters(d) if written else None, variant=variant)
         if gradients:
             call = replace(call, cotangent=np.ones_like(query))
         try:
@@ -50,7 +53,10 @@ def counter(attend: Attend, case: Case, *, variant: str = "", gradients: bool = 
         except (Crashed, TimedOut):
             raise
         except Exception as error:
-            return Count(unknown=(f"counting raised {type(error).__name__}: {error}",))
+            if not written:
+                return Count(unknown=(f"counting raised {type(error).__name__}: {error}",))
+            written = False  # weights that do not fit are no reason not to count
+            return count(n_q, n_k, d, h)
 
     return count
 
@@ -147,13 +153,20 @@ def comparison(
     rows: list[list[Any]] = [
         [cost.title, cost.parameters, cost.operations] for cost in compare(d, h, n, bias=case.bias)
     ]
-    held: int | str = "not readable"
-    if attend.offers("read"):
-        parameters = attend.read(replace(sizes, bias=case.bias, dtype=case.dtype))
-        held = sum(array.size for _, array in parameters.items())
     if found.polynomial:
+        held = parameter_count(attend, replace(sizes, bias=case.bias, dtype=case.dtype))
         rows.append([f"counted, with {h} heads", held, int(found.polynomial(n, d, h))])
     return {"columns": [f"at length {n}", "parameters", "operations"], "rows": rows}
+
+
+def parameter_count(attend: Attend, build: Build) -> int | str:
+    """Return how many parameters a module of this build has, or that they cannot be read."""
+    try:
+        return sum(array.size for _, array in attend.read(build).items())
+    except (Crashed, TimedOut):
+        raise
+    except Exception:  # whether they have to be readable is judged elsewhere
+        return "not readable"
 
 
 @requirement(

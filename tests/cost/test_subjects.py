@@ -10,6 +10,7 @@ from headcheck.session import InProcess
 FAULTS = {
     "ScoresOfFullWidth": ("2 n^2 d h", "h times the attention"),
     "ContextOfFullWidth": ("2 n^2 d h", "h times the attention"),
+    "HeadsOfFullWidth": ("4 n^2 d h + 8 n d^2 h", "h times the attention"),
     "OutputHeadByHead": ("2 n d^2 h", "h times the projections"),
     "ProjectedHeadByHead": ("6 n d^2 h", "h times the projections"),
     "MultipliedByIdentity": ("2 n^3 h", "cubic in the length"),
