@@ -20,7 +20,7 @@ class Style:
 
     name: str
     framework: Framework
-    idea: str
+    says: str  # what is different, in a few words
     module: str
 
     @property
@@ -30,7 +30,7 @@ class Style:
 
 
 def _styles(framework: Framework, module: str, **ideas: str) -> tuple[Style, ...]:
-    return tuple(Style(name, framework, idea, module) for name, idea in ideas.items())
+    return tuple(Style(name, framework, says, module) for name, says in ideas.items())
 
 
 STYLES: tuple[Style, ...] = (
