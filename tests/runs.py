@@ -27,6 +27,7 @@ HOSTILE: Mapping[str, str] = {
     "bidi": "user\u202e\u2066// admin\u2069 \u2066\u200b\ufeff",
     "command": "::error file=x::owned\n::set-output name=a::b\r\n::stop-commands::x\n##[error]%0A::error::y",
     "markdown": "``` `` [a](javascript:x) ![i](http://e.example/i) | a | b |\n\n# h\n- [x] <b>@team</b> ~~~",
+    "fences": "`a` <b>x</b>\n```\n<i>y</i> [l](javascript:z)\n~~~\n````\n`",
     "rich": "[bold red]x[/] [link=http://e.example]y[/link]",
     "illegal": "nul \x00 \x01\x08\x0b\x0c\x1f\x7f\x85\ufffe\uffff\ud800\udfff end",
     "toml": "\"\"\" ''' \\ \" ' # = [x] \r\n\t\u0000\u007f",

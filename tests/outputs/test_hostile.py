@@ -50,8 +50,7 @@ def test_hostile_text_is_shown_and_does_nothing(name: str, format: str) -> None:
         assert re.search(r"word … \[\d+ characters left out\]|wor?d?… \[\d+ characters left out\]", shown)
     else:
         message = one_line(HOSTILE[name]) if format == "gitlab" else clean(HOSTILE[name]).strip()
-        first = message.splitlines()[0].replace("](", "] (") if format == "sarif" else message.splitlines()[0]
-        assert first.strip() in shown
+        assert (message.replace("](", "] (") if format == "sarif" else message) in shown
 
 
 @pytest.mark.parametrize("name", HOSTILE)
