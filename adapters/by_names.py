@@ -36,6 +36,7 @@ class ByNames(Adapter):
         self.said = declared(implementation, subject)
         self.constructor = discovery.constructor(implementation, subject)
         self._known: dict[tuple[int, bool], Sequence[Slot]] = {}
+        self._asked: set[str] = set()  # roles that a constructor took from a configuration
 
     @abstractmethod
     def make(self, build: Build) -> Any:
@@ -63,8 +64,15 @@ class ByNames(Adapter):
 
     def constructed(self, build: Build) -> Any:
         """Call the constructor with the arguments that it has."""
-        positional, keywords = self.constructor.arguments(discovery.constructor_values(build))
-        return self.implementation(*positional, **keywords)
+        values = discovery.constructor_values(build)
+        positional, keywords = self.constructor.arguments(values)
+        made = self.implementation(*positional, **keywords)
+        self._asked |= values["config"].asked
+        return made
+
+    def takes(self, role: str) -> bool:
+        """Return whether the constructor has a parameter of this role, or asks its configuration for one."""
+        return role in self.constructor or role in self._asked
 
     def slots(self, module: Any, build: Build) -> Sequence[Slot]:
         """Return where a module of this build keeps its weights, looked up once for each number of heads."""
@@ -164,7 +172,9 @@ class ByNames(Adapter):
         return trial.conventions(self.plainly, self.trial_call, self.said, additive=additive)
 
     def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:
-        """Return the dtypes in which a plain call runs."""
+        """Return the dtypes that the class says it is meant for, or those in which a plain call runs."""
+        if "dtypes" in self.said:
+            return tuple(dtype for dtype in candidates if dtype in self.said["dtypes"])
         return (
             tuple(candidates)
             if self.answer.raised
@@ -192,7 +202,7 @@ class ByNames(Adapter):
 
     def capabilities(self, **others: bool) -> frozenset[Capability]:
         """Return what the names promise, and what the framework adds to it."""
-        constructor, forward = self.constructor, self.forward
+        forward = self.forward
         biases = {name for slot in self.storage.slots for name in slot.names if name.startswith("b")}
         offered = {
             "parameters": True,
@@ -202,16 +212,17 @@ class ByNames(Adapter):
             "mask": "mask" in forward or "additive" in forward,
             "padding": "padding" in forward,
             "causal": "causal" in forward,
-            "scale": "scale" in forward or "scale" in constructor,
+            "scale": "scale" in forward or self.takes("scale"),
             "bias": len(biases) == 4,
-            "indivisible": "d_model" in constructor and "d_k" not in constructor,
+            "indivisible": self.takes("d_model") and not self.takes("d_k"),
         } | others
         known: tuple[Capability, ...] = get_args(Capability)
         return frozenset(capability for capability in known if offered.get(capability))
 
     def found(self) -> dict[str, str]:
         """Return everything that was matched, for the report."""
-        stored = {name: str(slot) for slot in self.storage.slots for name in slot.names}
+        slots = self.slots(self.trial_module, self.trial_build)
+        stored = {name: str(slot) for slot in slots for name in slot.names}
         held = {role: f"{path} ({stored[role[:3]]})" for role, path in self.storage.found.items()}
         stages = {f"stage {stage}": name for stage, name in discovery.stages(type(self.trial_module)).items()}
         where = self.answer
@@ -233,7 +244,7 @@ class ByNames(Adapter):
     def refuse_causal(self, triangles: bool) -> None:
         """Raise SubjectError for a class that is always causal: by its word, its name or a triangle."""
         said = self.said.get("always_causal")
-        free = "causal" in self.forward or "causal" in self.constructor
+        free = "causal" in self.forward or self.takes("causal")
         named = "causal" in type(self.trial_module).__name__.lower()
         if said or (said is None and not free and (named or triangles)):
             raise SubjectError(

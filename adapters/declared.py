@@ -11,6 +11,7 @@ Every key is optional:
     mask_shapes         the shapes a mask may have, like "n_q n_k" or "B 1 1 n_k"
     empty_row           "uniform" or "zeros": the answer of a query that may see no key
     causal_alignment    "top-left" or "bottom-right"
+    dtypes              of "float64", "float32", "bfloat16", "float16": those that the class is meant for
     softmax_dtype       "float32" where the softmax is computed in it whatever the inputs are
     stored              "in out" or "out in": how bare weight arrays are stored
     always_causal       True where every call is causal and nothing switches that off
@@ -23,7 +24,7 @@ from dataclasses import fields, replace
 from typing import Any, get_args
 
 from .importing import nearest
-from .protocol import Conventions, MaskForm, SubjectError
+from .protocol import Conventions, DType, MaskForm, SubjectError
 
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "mask_true": ("attend", "block"),
@@ -32,10 +33,12 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "mask_shapes": (),
     "empty_row": ("uniform", "zeros", "unknown"),
     "causal_alignment": ("top-left", "bottom-right"),
+    "dtypes": get_args(DType),
     "softmax_dtype": ("", "float32"),
     "stored": ("in out", "out in"),
     "always_causal": (True, False),
 }
+PLURAL = {"mask_forms", "mask_shapes", "dtypes"}
 
 
 def declared(implementation: Any, subject: str) -> dict[str, Any]:
@@ -54,9 +57,7 @@ def declared(implementation: Any, subject: str) -> dict[str, Any]:
         if wrong:
             expected = ", ".join(map(repr, CHOICES[key]))
             raise SubjectError(f"{subject}: headcheck = {{{key!r}: {value!r}}}; expected {expected}.")
-    return {
-        key: _plural(value) if key in {"mask_forms", "mask_shapes"} else value for key, value in said.items()
-    }
+    return {key: _plural(value) if key in PLURAL else value for key, value in said.items()}
 
 
 def overridden(conventions: Conventions, said: Mapping[str, Any]) -> Conventions:

@@ -70,6 +70,11 @@ class Configuration:
         self._asked[name] = self._values[role]
         return self._values[role]
 
+    @property
+    def asked(self) -> set[str]:
+        """The roles that were asked for."""
+        return {_CONSTRUCTOR_ROLES[normal(name)] for name in self._asked}
+
     def __repr__(self) -> str:
         """Return source that makes an object with the settings that were asked for."""
         return f"SimpleNamespace({', '.join(f'{name}={value!r}' for name, value in self._asked.items())})"

@@ -77,7 +77,7 @@ class ClassAdapter(ByNames):
         """Find out what the class offers; SubjectError where it cannot be driven."""
         held = vars(self.trial_module).values()
         self.refuse_causal(any(isinstance(array, np.ndarray) and _is_triangle(array) for array in held))
-        training = "dropout" in self.constructor and {"training", "deterministic"} & {*self.forward.names}
+        training = self.takes("dropout") and {"training", "deterministic"} & {*self.forward.names}
         return Declaration(
             framework="numpy",
             capabilities=self.capabilities(cost=True, dropout=bool(training)),

@@ -44,7 +44,7 @@ class ClassAdapter(ByNames, TorchAdapter):
         self.refuse_causal(any(map(_is_triangle, self.trial_module.buffers())))
         return Declaration(
             framework="torch",
-            capabilities=self.capabilities(gradients=True, cost=True, dropout="dropout" in self.constructor),
+            capabilities=self.capabilities(gradients=True, cost=True, dropout=self.takes("dropout")),
             dtypes=self.dtypes(tuple(DTYPES)),
             conventions=self.conventions,
             variants=tuple(

@@ -16,7 +16,10 @@ from .protocol import Build, Call, Conventions, DType, Mask, MaskForm, Result
 
 SIZES = ((8, 2), (12, 3), (64, 4), (512, 8))  # d_model and num_heads, until a module can be built
 BATCH, N_Q, N_K = 3, 5, 7
-SHAPES = ("n_q n_k", "1 1 n_q n_k", "B 1 1 n_k", "B 1 n_q n_k", "B h n_q n_k", "B n_q n_k", "B n_k")
+SHAPES = (
+    *("n_q n_k", "B n_k", "B 1 n_k", "B n_q n_k"),
+    *("1 1 n_q n_k", "B 1 1 n_k", "B 1 n_q n_k", "B h n_q n_k"),
+)
 KEPT = ("attn", "attn_weights", "attention_weights", "attn_probs", "attention_probs")
 
 Run = Callable[[Call], Result]
