@@ -63,24 +63,18 @@ class CostFinding:
     """What was counted, the law that it follows, and whether that is the law of multi-head attention."""
 
     verdict: Judged
-    words: str = ""  # the terms that should not be there, or why nothing could be decided
+    message: str = ""  # what was counted and is wrong, or why nothing could be decided
     reason: Reason = ""  # of an inconclusive one
-    polynomial: Polynomial | None = None  # what is judged
-    elementwise: Polynomial | None = None
-    cross: Polynomial | None = None
-    terms: tuple[Term, ...] = ()
+    polynomial: Polynomial | None = None  # of self-attention
+    elementwise: Polynomial | None = None  # of the work beside it
+    cross: Polynomial | None = None  # of queries and keys of different lengths
+    terms: tuple[Term, ...] = ()  # of the law that decided
     heads: str = ""  # those of the wrong terms that come of what the heads do
     by_hand: bool = False  # elementwise work is part of what is judged: products alone fall short
 
-    @property
-    def message(self) -> str:
-        """The finding in one sentence."""
-        if self.verdict != "broken" or self.polynomial is None:
-            return self.words
-        lawful = law(self.polynomial.variables)
-        if any(term.wrong for term in self.terms):
-            return f"costs {self.polynomial}, not {lawful}: {self.words}"
-        return f"beside the products, {lawful}, elementwise work of {self.elementwise}: {self.words}"
+    def where(self, situation: str) -> CostFinding:
+        """Return the finding with the situation in which it was made."""
+        return replace(self, message=f"{situation}, {self.message}")
 
 
 def judge_cost(
@@ -94,7 +88,7 @@ def judge_cost(
     finding = _judge(count, SELF, right)
     if _may_be_tiled(finding):
         tiled = _judge(count, TILED, right)
-        finding = tiled if tiled.verdict != "inconclusive" else finding
+        return tiled if tiled.verdict != "inconclusive" else finding
     if finding.verdict != "holds" or not cross:
         return finding
     crossed = _judge(count, CROSS, right)
@@ -102,7 +96,8 @@ def judge_cost(
         crossed = _judge(count, CROSS_SQUARED, right)
     if crossed.verdict == "holds":
         return replace(finding, cross=crossed.polynomial)
-    return replace(crossed, words=f"with other keys than queries, {crossed.words}")
+    both = replace(crossed, polynomial=finding.polynomial, cross=crossed.polynomial)
+    return both.where("with other keys than queries")
 
 
 def follows(count: Counter, finding: CostFinding) -> bool:
@@ -146,12 +141,14 @@ def _judge(count: Counter, plan: Plan, right: Callable[[], bool | None]) -> Cost
     if by_hand and all(
         term.role != "forbidden" and term.coefficient >= term.expected for term in finding.terms
     ):
-        words = f"{fitted}, counted one by one: products cannot be told from elementwise work of their order"
-        return replace(finding, verdict="inconclusive", reason="by hand", words=words)
+        message = (
+            f"{fitted}, counted one by one: products cannot be told from elementwise work of their order"
+        )
+        return replace(finding, verdict="inconclusive", reason="by hand", message=message)
     at_most = next((counted.at_most for counted in counts.values() if counted.at_most), ())
     if at_most:
-        words = f"at most {fitted}: {'; '.join(at_most)}"
-        return replace(finding, verdict="inconclusive", reason="bounded", words=words)
+        message = f"at most {fitted}: {'; '.join(at_most)}"
+        return replace(finding, verdict="inconclusive", reason="bounded", message=message)
     return finding
 
 
@@ -169,11 +166,14 @@ def _read(fitted: Polynomial, beside: Polynomial | None = None) -> CostFinding:
     """Read the terms of a fitted law; ``beside`` is the elementwise work that is not part of it."""
     read = terms(fitted)
     wrong = [term for term in read if term.wrong]
-    heads = [term for term in wrong if depends_on_heads(fitted.variables, term.exponents)]
-    wrong += _outgrowing(beside) if beside else []
-    if not wrong:
+    outgrowing = _outgrowing(beside) if beside else []
+    if not wrong and not outgrowing:
         return CostFinding("holds", polynomial=fitted, elementwise=beside, terms=read)
-    return CostFinding("broken", _words(wrong), "", fitted, beside, None, read, _words(heads))
+    message = f"costs {fitted}, not {law(fitted.variables)}: {_words(wrong + outgrowing)}"
+    if not wrong:
+        message = f"costs {fitted} and, element by element, {beside}: {_words(outgrowing)}"
+    heads = [term for term in wrong if depends_on_heads(fitted.variables, term.exponents)]
+    return CostFinding("broken", message, "", fitted, beside, None, read, _words(heads))
 
 
 def _outgrowing(elementwise: Polynomial) -> list[Term]:

@@ -92,7 +92,7 @@ def _on_every_path(attend: Attend, case: Case) -> CostFinding:
         if not follows(count, found):
             other = judge_cost(count, cross=cross and not variant.self_attention)
             if other.verdict == "broken":
-                return replace(other, words=f"on the path {variant.name!r}, {other.words}")
+                return other.where(f"on the path {variant.name!r}")
     return found
 
 

@@ -44,7 +44,7 @@ def test_full_width_heads_break_it_and_are_named_for_what_they_do():
 def test_a_cubic_product_is_no_matter_of_heads():
     finding = judge_cost(changed(matmul=lambda n, m, d, h: product(n, m, d) + 2 * n**3 * h))
     assert (finding.verdict, finding.heads) == ("broken", "")
-    assert "cubic" in finding.words
+    assert "cubic" in finding.message
 
 
 def test_a_cost_that_shows_only_with_other_keys_than_queries():
@@ -52,7 +52,11 @@ def test_a_cost_that_shows_only_with_other_keys_than_queries():
         changed(matmul=lambda n, m, d, h: product(n, m, d) + (4 * m * d * d if n != m else 0))
     )
     assert finding.verdict == "broken"
-    assert finding.words.startswith("with other keys than queries, 8 n_k d^2: expected 4")
+    assert finding.message.startswith(
+        "with other keys than queries, costs 4 n_q n_k d + 4 n_q d^2 + 8 n_k d^2"
+    )
+    assert "8 n_k d^2: expected 4" in finding.message
+    assert str(finding.polynomial) == "4 n^2 d + 8 n d^2"
 
 
 def test_a_length_multiplied_with_itself_is_named():
@@ -60,7 +64,7 @@ def test_a_length_multiplied_with_itself_is_named():
         changed(matmul=lambda n, m, d, h: product(n, m, d) + (2 * m * m * d if n != m else 0))
     )
     assert finding.verdict == "broken"
-    assert "2 n_k^2 d: queries and keys are of different lengths" in finding.words
+    assert "2 n_k^2 d: queries and keys are of different lengths" in finding.message
 
 
 def test_what_cannot_be_counted_is_inconclusive_at_once():
@@ -72,7 +76,7 @@ def test_what_cannot_be_counted_is_inconclusive_at_once():
 
     finding = judge_cost(count)
     assert (finding.verdict, finding.reason, len(asked)) == ("inconclusive", "uncounted", 1)
-    assert "a while loop" in finding.words
+    assert "a while loop" in finding.message
 
 
 def test_too_little_with_a_right_output_means_that_the_counter_is_blind():
@@ -89,8 +93,8 @@ def test_linear_attention_is_named_where_its_output_is_wrong():
         changed(matmul=lambda n, m, d, h: 8 * n * d * d + 4 * n * d * d // h), right=lambda: False
     )
     assert finding.verdict == "broken"
-    assert "no query is compared with every key" in finding.words
-    assert "running summary" in finding.words
+    assert "no query is compared with every key" in finding.message
+    assert "running summary" in finding.message
 
 
 def test_a_lawful_cost_in_tiles_is_found_at_sizes_that_fill_them():
@@ -121,7 +125,7 @@ def test_elementwise_work_may_be_of_the_products_order_but_not_above_it():
     assert judge_cost(online).verdict == "holds"
     cubic = changed(matmul=lambda n, m, d, h: product(n, m, d), elementwise=lambda n, m, d, h: n * n * m)
     assert judge_cost(cubic).message == (
-        "beside the products, 4 n^2 d + 8 n d^2, elementwise work of n^3: "
+        "costs 4 n^2 d + 8 n d^2 and, element by element, n^3: "
         "1 n^3: a product over three positions at once: cubic in the length"
     )
 

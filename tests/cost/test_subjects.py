@@ -52,5 +52,5 @@ def test_a_planted_fault_is_named_by_its_term(framework, name):
     term, words = FAULTS[name]
     assert judged.verdict == "broken"
     assert term in judged.message
-    assert words in judged.words
+    assert words in judged.message
     assert bool(judged.heads) == ("d h" in term or "d^2 h" in term)
