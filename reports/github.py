@@ -6,7 +6,10 @@ drops a summary of more than a megabyte whole, so this one ends before that and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from headcheck.verdicts import Run, Status
 
@@ -44,6 +47,23 @@ def summary(run: Run, root: str | None = None) -> str:
         "out. The report and the results file have all of them.\n"
     )
     return bounded(_parts(run, root), MOST_BYTES, left_out)
+
+
+@contextmanager
+def unheeded(say: Callable[[str], object]) -> Iterator[None]:
+    """Keep the runner from acting on what is printed inside, which may quote an implementation.
+
+    ``say`` prints a line.  Outside GitHub Actions nothing is printed.
+    """
+    if os.environ.get("GITHUB_ACTIONS") != "true":
+        yield
+        return
+    token = secrets.token_hex(16)
+    say(f"::stop-commands::{token}")
+    try:
+        yield
+    finally:
+        say(f"::{token}::")
 
 
 def _of_finding(finding: Finding) -> str:

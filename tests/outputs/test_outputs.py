@@ -144,6 +144,22 @@ def test_annotations_come_in_the_order_of_urgency() -> None:
     assert "Blocked positions get weight 0." in shown[3]["message"]
 
 
+def test_what_is_printed_in_a_job_is_not_acted_upon(monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    with pytest.raises(KeyboardInterrupt), github.unheeded(said.append):
+        said.append("::error::of an implementation")
+        raise KeyboardInterrupt
+    stop, _, start = said
+    token = stop.removeprefix("::stop-commands::")
+    assert len(token) == 32
+    assert start == f"::{token}::"
+    monkeypatch.delenv("GITHUB_ACTIONS")
+    with github.unheeded(said.append):
+        pass
+    assert len(said) == 3
+
+
 def test_the_tenth_annotation_stands_for_all_that_are_left() -> None:
     many = run(*(verdict("MASK-ZERO", Status.FAIL, subject=f"a.py:A{number}") for number in range(14)))
     shown = consumers.workflow_commands(github.commands(many))
