@@ -147,9 +147,8 @@ def test_annotations_come_in_the_order_of_urgency() -> None:
 def test_what_is_printed_in_a_job_is_not_acted_upon(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
-    with pytest.raises(KeyboardInterrupt), github.unheeded(said.append):
+    with github.unheeded(said.append):
         said.append("::error::of an implementation")
-        raise KeyboardInterrupt
     stop, _, start = said
     token = stop.removeprefix("::stop-commands::")
     assert len(token) == 32
