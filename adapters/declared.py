@@ -52,7 +52,7 @@ def declared(implementation: Any, subject: str) -> dict[str, Any]:
                 f"{subject}: headcheck = {{{key!r}: ...}} is not known; expected {', '.join(CHOICES)}."
                 + nearest(str(key), CHOICES)
             )
-        values = (value,) if isinstance(value, str | bool) else value
+        values = value if isinstance(value, list | tuple) else (value,)
         wrong = [one for one in values if CHOICES[key] and one not in CHOICES[key]]
         if wrong:
             expected = ", ".join(map(repr, CHOICES[key]))

@@ -106,12 +106,12 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
     for name in names.get("scale", ()):  # scale=True is a switch, not a scale
         if isinstance(_defaults(parameters).get(name), bool):
             del names["scale"]
-    unknown = [name for name in required if name not in {n for known in names.values() for n in known}]
+    unknown = _unknown(parameters, names)
     complete = "config" in names or ("num_heads" in names and ("d_model" in names or "d_k" in names))
     if unknown or not complete:
         raise SubjectError(
             f"{subject}: cannot tell the parameters of {title}"
-            + (f": {', '.join(sorted(unknown))} unknown" if unknown else "")
+            + (f": {', '.join(unknown)} unknown" if unknown else "")
             + f". Expected one for d_model ({usual(CONSTRUCTOR, 'd_model')}, ...) and one for num_heads "
             f"({usual(CONSTRUCTOR, 'num_heads')}, ...), the others with defaults.\n{advice(subject)}"
         )
@@ -157,11 +157,11 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
         names["dropout key"] = names.pop("key")
     if "self" in names and "query" not in names:
         names["query"] = names.pop("self")
-    unknown = [name for name in required if name not in {n for known in names.values() for n in known}]
+    unknown = _unknown(parameters, names)
     if unknown or "query" not in names or ("key" in names) != ("value" in names):
         raise SubjectError(
             f"{subject}: cannot tell the parameters of {title}"
-            + (f": {', '.join(sorted(unknown))} unknown" if unknown else "")
+            + (f": {', '.join(unknown)} unknown" if unknown else "")
             + ". Expected query, key, value (or Q, K, V; or x alone for self-attention) and perhaps mask.\n"
             + advice(subject)
         )
@@ -250,6 +250,12 @@ def _by_role(parameters: Iterable[inspect.Parameter], roles: Mapping[str, str]) 
         if role:
             names[role] = (*names.get(role, ()), parameter.name)
     return names
+
+
+def _unknown(parameters: Iterable[inspect.Parameter], names: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """Return the required parameters that have no role."""
+    known = {name for listed in names.values() for name in listed}
+    return [p.name for p in parameters if p.default is p.empty and p.name not in known]
 
 
 def _defaults(parameters: Iterable[inspect.Parameter]) -> dict[str, Any]:
