@@ -14,7 +14,7 @@ from .attend import Attend
 from .cases import Case
 from .diagnosis import matches
 from .observation import Broken, Failure, NotMet
-from .pool import Profile, pool, portion, shrunk
+from .pool import Profile, in_turn, pool, portion, shape, shrunk
 from .proof import evidence
 from .session import Crashed, Session, TimedOut
 from .specification import Requirement, named
@@ -174,10 +174,9 @@ class Judgement:
                 share=requirement.share,
                 long=requirement.long,
             )
-        dtypes = self._declaration.dtypes
-        for turn, case in enumerate(cases, start=self._seed):
-            if requirement.every_dtype:
-                case = replace(case, dtype=dtypes[turn % len(dtypes)])
+        turns = in_turn(self._cases, self._declaration.dtypes) if requirement.every_dtype else {}
+        for case in cases:
+            case = replace(case, dtype=turns.get(shape(case), case.dtype))
             situated = requirement.situation(case).fitted(self._declaration)
             if situated not in seen:
                 seen.add(situated)

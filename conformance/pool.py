@@ -7,10 +7,11 @@ num_heads looks right everywhere else.  Hypothesis draws the rest, and shrinks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from time import monotonic
 
+from headcheck.adapters.protocol import DType
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import find as hypothesis_find
 from hypothesis import seed as hypothesis_seed
@@ -175,8 +176,24 @@ def portion(
     """
     first = everything[: min(shapes or profile.shapes, profile.shapes)]
     drawn = everything[profile.shapes :]
-    known = {(case.batch, case.n_q, case.n_k, case.num_heads, case.d_k) for case in first}
-    drawn = [case for case in drawn if (case.batch, case.n_q, case.n_k, case.num_heads, case.d_k) in known]
+    known = {shape(case) for case in first}
+    drawn = [case for case in drawn if shape(case) in known]
     for case in [*first, *drawn[: round(share * len(drawn))]]:
         if long or max(case.n_q, case.n_k) < LONG:
             yield case
+
+
+def shape(case: Case) -> tuple[int, ...]:
+    """Return the sizes of a case, by which a framework that compiles tells calls apart."""
+    return (case.batch, case.n_q, case.n_k, case.num_heads, case.d_k)
+
+
+def in_turn(everything: list[Case], dtypes: Sequence[DType]) -> dict[tuple[int, ...], DType]:
+    """Return, by shape, the dtype that a requirement on every dtype is judged in where it is not its own.
+
+    Every other shape takes its turn in the dtypes that none has, so that each shape is met in two at most.
+    """
+    own = {case.dtype for case in everything}
+    others = [dtype for dtype in dtypes if dtype not in own]
+    shapes = list(dict.fromkeys(shape(case) for case in everything))[::2]
+    return {sizes: others[turn % len(others)] for turn, sizes in enumerate(shapes)} if others else {}

@@ -76,8 +76,13 @@ def likeness(gradient: Measured) -> str:
 
 
 def paths(attend: Attend, call: Call) -> list[Call]:
-    """Return the call on the first path and on another, which the sizes choose: a gradient is dear."""
-    others = [variant.name for variant in attend.variants(call) if not variant.eager]
+    """Return the call on the first path, and on one other that takes other turns: a gradient is dear."""
+    first = attend.declaration.primary
+    others = [
+        variant.name
+        for variant in attend.variants(call)
+        if not variant.eager and (variant.self_attention or variant.weights != first.weights)
+    ]
     chosen = others[sum(call.query.shape) % len(others)] if others else None
     return [call, *([replace(call, variant=chosen)] if chosen else [])]
 
@@ -173,7 +178,7 @@ def blocked(attend: Attend, case: Case) -> Failure | None:
     every_dtype=True,
     shapes=4,
     share=0.0,
-    situation=lambda case: replace(unmasked(case), recipe="normal"),
+    situation=lambda case: replace(unmasked(case), recipe="normal", itself=False),
     formula=r"\mathrm{MultiHead}_i \text{ finite} \Rightarrow \partial\,\mathrm{MultiHead}_i \text{ finite}",
     why="One row with no key is 0/0 in the softmax; its gradient is 0 * NaN, and reaches every weight even "
     "where the loss leaves that row out (pytorch issue 41508).",
