@@ -136,7 +136,7 @@ class OneDrawForAllExamples(WhileDropping):
         return weights * self.kept((1, *weights.shape[1:]), *key) / (1.0 - self.rate)
 
 
-@fault("DROPOUT-RATE", on=DIFFERENTIABLE)
+@fault("DROPOUT-ONE", on=DIFFERENTIABLE)
 class RateOfOneAccepted(Steps):
     """A rate of one is accepted."""
 
