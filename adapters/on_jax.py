@@ -110,6 +110,7 @@ class ClassAdapter(JaxAdapter):
             Variant("jit", weights=weights),
             *([same] if "key" in self._method.matched else []),
             eager,
+            Variant("optimised", weights=weights, eager=True),
             Variant("vmap", weights=weights, eager=True),
         )
 

@@ -56,6 +56,7 @@ class DotProductAttentionAdapter(FunctionalAdapter):
             variants=(
                 Variant("jit", weights=False),
                 Variant("eager", weights=False, eager=True),
+                Variant("optimised", weights=False, eager=True),
                 Variant("vmap", weights=False, eager=True),
             ),
             versions=versions_of("jax", "jaxlib"),

@@ -23,6 +23,7 @@ import numpy as np
 from headcheck.reference.parameters import Parameters
 
 from .counting_jax import apart, count
+from .on_jax_compiled import jitted
 from .on_jax_masks import handed_over, one_page_an_example
 from .on_jax_script import Source, script
 from .protocol import Adapter, Build, Call, Declaration, DType, Result, Variant
@@ -71,7 +72,8 @@ class JaxAdapter(Adapter):
     """Drives an implementation that is a function of its weights and its inputs."""
 
     def __init__(self) -> None:
-        self._jitted = jax.jit(self.compute, static_argnums=0)
+        self._jitted = jitted(self.compute, quick=True)
+        self._optimised = jitted(self.compute, quick=False)
 
     @abstractmethod
     def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
@@ -149,7 +151,8 @@ class JaxAdapter(Adapter):
                 if self.runs_eagerly(path):
                     results = self.compute(path, *jax.tree.map(jnp.asarray, arguments))
                 else:
-                    results = self._jitted(path, *arguments)
+                    compiled = self._optimised if path.variant.name == "optimised" else self._jitted
+                    results = compiled(path, *arguments)
                 output, weights, gradients = jax.block_until_ready(results)  # type: ignore[no-untyped-call]
             return Result(
                 output=as_float64(output),
@@ -193,7 +196,7 @@ class FunctionalAdapter(JaxAdapter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._initialise = jax.jit(self.initialise, static_argnums=0)
+        self._initialise = jitted(self.initialise, quick=True)
 
     @abstractmethod
     def initialise(self, build: Build, seed: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import discovery, trial
+from .on_jax_compiled import jitted
 from .on_jax_function import Arrays, Path, inputs_of, precision_of
 from .on_jax_leaves import is_array, with_leaves
 from .on_jax_masks import spoken
@@ -126,15 +127,14 @@ class Method:
         build, rng = self._objects.size, np.random.default_rng(0)
         W = rng.integers(-2, 3, (4, build.d_model, build.d_model)).astype(np.float32) / 4
         token = rng.integers(-2, 3, (1, 1, build.d_model)).astype(np.float32) / 2
-        path = Path(build, Variant("trial"))
 
-        def attend(parameters: Arrays, inputs: Arrays) -> Any:
+        def attend(path: Path, parameters: Arrays, inputs: Arrays) -> Any:
             own = self._objects.filled(self._objects.template(build), parameters)
             return self(own, path, inputs)[0]
 
         try:
             with precision_of(build.dtype):
-                run = attend if self.untraceable else jax.jit(attend)
+                run = attend if self.untraceable else jitted(attend, quick=True)
                 parameters = dict(zip(("W_q", "W_k", "W_v", "W_o"), map(jnp.asarray, W), strict=True))
                 output = np.asarray(
                     run(parameters, dict.fromkeys(("query", "key", "value"), jnp.asarray(token)))

@@ -24,12 +24,12 @@ ADAPTERS = {
     "nnx": "headcheck.adapters.on_flax:NnxAdapter",
 }
 # Where the softmax is in float32, whatever the inputs are.
-SINGLE = {("jax.nn", name) for name in ("jit", "eager", "vmap")} | {("nnx", "plain")}
+SINGLE = {("jax.nn", name) for name in ("jit", "eager", "optimised", "vmap")} | {("nnx", "plain")}
 PATHS = {
-    "jax.nn": ("jit", "eager", "vmap"),
-    "class": ("jit", "same object", "eager", "vmap"),
-    "linen": ("weights", "plain", "query alone", "eager", "vmap"),
-    "nnx": ("weights", "plain", "query alone", "eager", "vmap"),
+    "jax.nn": ("jit", "eager", "optimised", "vmap"),
+    "class": ("jit", "same object", "eager", "optimised", "vmap"),
+    "linen": ("weights", "plain", "query alone", "eager", "optimised", "vmap"),
+    "nnx": ("weights", "plain", "query alone", "eager", "optimised", "vmap"),
 }
 MASK = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 1, 1, 0]], dtype=bool)
 PADDING = np.array([[1, 1, 1, 0, 0], [1, 0, 1, 1, 1]], dtype=bool)[:, None, None, :]
