@@ -67,8 +67,14 @@ class ByNames(Adapter):
         values = discovery.constructor_values(build)
         positional, keywords = self.constructor.arguments(values)
         made = self.implementation(*positional, **keywords)
-        self._asked |= values["config"].asked
+        self.configuration: discovery.Configuration = values["config"]
+        self._asked |= self.configuration.asked
         return made
+
+    def constructor_call(self, build: Build) -> tuple[list[Any], dict[str, Any]]:
+        """Return the arguments of the constructor for a script, after a module of this build was made."""
+        values = discovery.constructor_values(build) | {"config": self.configuration}
+        return self.constructor.arguments(values)
 
     def takes(self, role: str) -> bool:
         """Return whether the constructor has a parameter of this role, or asks its configuration for one."""
@@ -116,7 +122,7 @@ class ByNames(Adapter):
         for d_model, num_heads in trial.SIZES:
             build = Build(d_model, num_heads)
             try:
-                return self.make(build), build
+                return self.build(build).module, build
             except SubjectError:
                 raise
             except BaseException as error:  # an exit of the constructor's own included
@@ -192,7 +198,7 @@ class ByNames(Adapter):
             return every[0]
         parameters, token, expected = one_token(build)
         for orders in every:
-            module = self.make(build)
+            module = self.build(build).module
             self.put(module, reordered(self.storage.slots, orders), parameters, build)
             found = self.results(module, self.plain(module, Call(build, token, token, token)))
             output = self.numbers(found[0]) if found else None

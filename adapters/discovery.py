@@ -153,7 +153,7 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
     if len(names.get("key", ())) > 1:  # forward(query, key_, value, *, key=None): the last is for dropout
         names["dropout key"] = names["key"][1:]
         names["key"] = names["key"][:1]
-    if "value" not in names and "key" in names:  # forward(x, key=None)
+    if "value" not in names and "key" in names and not required & {*names["key"]}:  # forward(x, key=None)
         names["dropout key"] = names.pop("key")
     if "self" in names and "query" not in names:
         names["query"] = names.pop("self")

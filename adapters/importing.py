@@ -196,6 +196,6 @@ def _attends(value: type) -> bool:
 
 
 def nearest(name: str, known: Iterable[str], likeness: float = 0.5) -> str:
-    """Return " Did you mean ...?" with the known names that look like this one; "" where none does."""
-    near = get_close_matches(name, list(known), n=3, cutoff=likeness)
-    return f" Did you mean {' or '.join(near)}?" if near else ""
+    """Return " Did you mean ...?" with the known name that looks most like this one; "" where none does."""
+    near = get_close_matches(name, list(known), n=1, cutoff=likeness)
+    return f" Did you mean {near[0]}?" if near else ""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
-from .discovery import constructor_values
 from .importing import name_of, statements
 from .literals import assign
 from .projections import at
@@ -21,9 +20,8 @@ if TYPE_CHECKING:
 def script(adapter: ClassAdapter, call: Call, module: Any, parameters: Parameters) -> list[str]:
     """Return plain NumPy that makes a call; ``module`` is one of its build."""
     inputs = adapter.inputs(call)
-    positional, keywords = adapter.constructor.arguments(constructor_values(call.build))
-    adapter.implementation(*positional, **keywords)  # a configuration now knows what it was asked for
-    made = written(name_of(adapter.subject_name, adapter.implementation), positional, keywords)
+    arguments = adapter.constructor_call(call.build)
+    made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
     imports = [*statements(adapter.subject_name, adapter.implementation), *needed(made)]
     lines = ["import numpy as np", *imports, "", f"module = {made}"]
     for slot in adapter.slots(module, call.build):

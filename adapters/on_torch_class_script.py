@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from .discovery import constructor_values
 from .importing import name_of, statements
 from .on_torch_script import Source, module_of, stored
 from .on_torch_script import script as script_of
@@ -22,9 +21,8 @@ def script(adapter: ClassAdapter, call: Call, module: nn.Module) -> list[str]:
     mode = adapter.mode(call)
     inputs = adapter.inputs(call, mode)
     weights = stored(module, adapter.slots(module, call.build), call)
-    positional, keywords = adapter.constructor.arguments(constructor_values(call.build))
-    adapter.implementation(*positional, **keywords)  # a configuration now knows what it was asked for
-    made = written(name_of(adapter.subject_name, adapter.implementation), positional, keywords)
+    arguments = adapter.constructor_call(call.build)
+    made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
     symbols = {name: Symbol(name) for name, value in vars(inputs).items() if value is not None}
     given = adapter.arguments(call, symbols, training=call.training or mode.training)
     source = Source(

@@ -16,8 +16,10 @@ def in_words(value: Any) -> str:
     if shape is not None:
         top = kind.__module__.partition(".")[0]
         return f"{top}.{kind.__name__} of shape {tuple(shape)}"
+    if isinstance(value, dict | tuple | list) and not value:
+        return f"an empty {kind.__name__}"
     if isinstance(value, dict):
-        return f"a dict with the keys {_listed(map(repr, value))}" if value else "an empty dict"
+        return f"a dict with the keys {_listed(map(repr, value))}"
     if isinstance(value, tuple | list):
         return f"a {kind.__name__} of {len(value)}: {_listed(map(in_words, value))}"
     return f"an object of type {kind.__name__}"

@@ -56,7 +56,8 @@ def stub(reference: str) -> str:
     made = written(name, *_arguments(constructor, SETTINGS, "d_model", "num_heads"))
     options = {option: value for option, value in OPTIONS.items() if constructor and option in constructor}
     given = [role for role in ("query", "key", "value", "mask") if forward is None or role in forward]
-    called = written("self.inner" if on_torch else "inner", *_arguments(forward, GIVEN, *given))
+    method = "" if on_torch or attends.__name__ == "__call__" else ".forward"
+    called = written(f"{'self.' if on_torch else ''}inner{method}", *_arguments(forward, GIVEN, *given))
     stored, paths = list(parts or TUTORIAL), list((parts or TUTORIAL).values())
     lines = [
         f'"""{name} in the shape that headcheck drives: headcheck run THIS_FILE.py:Adapted"""',

@@ -64,7 +64,9 @@ def adapt(subject: Any, reference: str = "") -> Adapter:
         target = DERIVED.get(f"{base.__module__}:{base.__qualname__}")
         if target:
             return _made(named(target), reference, subject, reference)
-    framework = framework_of(subject if isinstance(subject, type) else _product(subject, reference))
+    framework = framework_of(subject)
+    if framework == "numpy" and not isinstance(subject, type):
+        framework = framework_of(_product(subject, reference))
     if framework not in DRIVEN:
         raise SubjectError(
             f"{reference}: is made with {framework}; expected PyTorch, JAX or NumPy.\n{advice(reference)}"

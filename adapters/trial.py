@@ -61,7 +61,8 @@ def answer(value: Any, call: Call, attributes: Mapping[str, Any]) -> Answer:
     if maps in shapes:
         return Answer(output, shapes.index(maps))
     if (batch, n_q, n_k) in shapes:
-        return Answer(output, None, note="the attention weights come back averaged over the heads")
+        note = "the attention weights come back averaged over the heads"
+        return Answer(output, shapes.index((batch, n_q, n_k)), note=note)
     others = [i for i, shape in enumerate(shapes) if i != output and shape is not None]
     return Answer(output, others[0] if others else None)
 
