@@ -127,18 +127,17 @@ class Method:
         build, rng = self._objects.size, np.random.default_rng(0)
         W = rng.integers(-2, 3, (4, build.d_model, build.d_model)).astype(np.float32) / 4
         token = rng.integers(-2, 3, (1, 1, build.d_model)).astype(np.float32) / 2
+        parameters = dict(zip(("W_q", "W_k", "W_v", "W_o"), map(jnp.asarray, W), strict=True))
+        inputs = dict.fromkeys(("query", "key", "value"), jnp.asarray(token))
 
         def attend(path: Path, parameters: Arrays, inputs: Arrays) -> Any:
-            own = self._objects.filled(self._objects.template(build), parameters)
+            own = self._objects.filled(self._objects.template(path.build), parameters)
             return self(own, path, inputs)[0]
 
+        run = attend if self.untraceable else jitted(attend, quick=True)
         try:
             with precision_of(build.dtype):
-                run = attend if self.untraceable else jitted(attend, quick=True)
-                parameters = dict(zip(("W_q", "W_k", "W_v", "W_o"), map(jnp.asarray, W), strict=True))
-                output = np.asarray(
-                    run(parameters, dict.fromkeys(("query", "key", "value"), jnp.asarray(token)))
-                )
+                output = np.asarray(run(Path(build, Variant("trial")), parameters, inputs))
         except BaseException:  # judged where it is met again
             return False
         straight, turned = token @ W[2] @ W[3], token @ W[2].T @ W[3].T
