@@ -38,7 +38,7 @@ ALPHABET: tuple[Case, ...] = (
     Case(1, 16, 130, 2, 4, dtype="float64", mask="pairs"),  # keys beyond a tile of 128
     Case(1, 520, 520, 2, 2, itself=True, mask="pairs"),  # beyond a tile of 512
 )
-SMOKE_SHAPES = 6
+SMOKE_SHAPES = 4
 
 
 @dataclass(frozen=True)

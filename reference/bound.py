@@ -62,7 +62,7 @@ class Noise(Arithmetic):
     def recomputed(self, weights: Array, scores: Array) -> Array:
         """Perturb the weights of each row together, as the rounding of its log sum exp would."""
         largest = np.where(weights > 0.0, np.abs(scores), 0.0).max(axis=-1, keepdims=True, initial=0.0)
-        return weights * self._perturbed(np.ones_like(largest), self._softmax_unit * largest)
+        return np.asarray(weights * self._perturbed(np.ones_like(largest), self._softmax_unit * largest))
 
     def matmul(self, x: Array, y: Array) -> Array:
         """Perturb a matrix product."""
