@@ -50,14 +50,15 @@ def probe(attend: Attend) -> Call:
     return Call(build, rows, rows, rows, Parameters(zero, zero, eye, eye, b, b, b, b))
 
 
-def factors(attend: Attend, draws: int) -> np.ndarray:
+def factors(attend: Attend, draws: int, seed: int) -> np.ndarray:
     """Return by what each weight is multiplied in training, (draws, B, h, n_q, n_k)."""
     call = probe(attend)
     [plain] = attend(call)
     evaluated = split_heads(plain.output.values, HEADS)
     if not (np.isfinite(evaluated) & (evaluated != 0.0)).all():
         raise NotMet("equal scores do not give equal weights in eval")
-    calls = [replace(call, training=True, seed=seed) for seed in range(draws)]
+    seeds = range(seed * draws, (seed + 1) * draws)
+    calls = [replace(call, training=True, seed=one) for one in seeds]
     outputs = np.stack([seen.output.values for seen in attend.in_sequence(*calls)])
     return np.asarray(split_heads(outputs, HEADS) / evaluated)
 
@@ -114,7 +115,7 @@ def unbiased(attend: Attend, case: Case) -> Failure | None:
     three places in a row gives powers of that.  The share that is kept must be its inverse: of all weights
     together, for half of the error rate, and of each weight alone, for the other half.
     """
-    drawn = factors(attend, DRAWS)
+    drawn = factors(attend, DRAWS, case.seed)
     wrong = wrong_factor(drawn) or wrong_share(drawn != 0.0, float(drawn.max()))
     attend.measured |= {"rate": RATE, "draws": DRAWS, "share dropped": float((drawn == 0.0).mean())}
     if not wrong:
@@ -181,7 +182,7 @@ def independent(attend: Attend, case: Case) -> Failure | None:
     Agreement is averaged over each call, and the mean over the calls held against that by Hoeffding's
     bound, the error rate shared among the pairs.
     """
-    drawn = factors(attend, PAIRS_DRAWS)
+    drawn = factors(attend, PAIRS_DRAWS, case.seed)
     kept, share = drawn != 0.0, 1.0 / float(drawn.max())
     pairs = {f"examples {a} and {b}": (kept[:, a], kept[:, b]) for a, b in combinations(range(BATCH), 2)}
     pairs |= {f"heads {a} and {b}": (kept[:, :, a], kept[:, :, b]) for a, b in combinations(range(HEADS), 2)}

@@ -133,7 +133,8 @@ def with_loss(attend: Attend, call: Call) -> Observation | None:
     "GRAD-BLOCKED",
     MUST,
     needs={"gradients", "parameters", "mask", "cross"},
-    shapes=8,
+    every_dtype=True,
+    shapes=7,
     share=0.2,
     situation=lambda case: masked(
         case.mask if case.mask in {"keys", "pairs", "heads"} else "pairs", itself=False
