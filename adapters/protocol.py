@@ -14,6 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from textwrap import shorten
 from time import process_time
 from typing import Any, Literal
 
@@ -122,7 +123,8 @@ class Raised:
     phase: Literal["build", "write", "call"] = "call"
 
     def __str__(self) -> str:
-        return f"{self.type}: {self.message}" if self.message else self.type
+        """The exception on one line, as messages quote it."""
+        return shorten(f"{self.type}: {self.message}" if self.message else self.type, 300, placeholder=" ...")
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,7 +53,7 @@ def conclude(run: Run, name: str, *, raises: bool) -> None:
 
     [record] = run.subjects
     if record.error:
-        raise SubjectError(record.error)
+        raise SubjectError(f"{name}: {record.error}")
     if raises and run.conclusion(name) == "not conformant":
         raise NotConformantError(in_words(run), run)
 

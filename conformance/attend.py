@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 from headcheck.adapters.protocol import Build, Call, Conventions, Declaration, Mask, Outcome, Raised, Variant
 from headcheck.reference.parameters import Parameters
 
 from .cases import handed_over
 from .expectation import Expectation
-from .observation import NotMet, Observation
+from .observation import Broken, Failure, NotMet, Observation
+from .serve import in_full
 from .session import Session
+from .worker import Crashed, TimedOut
+
+Answer = TypeVar("Answer")
 
 
 class Attend:
@@ -61,9 +65,25 @@ class Attend:
         if not calls:
             return []
         handed = [self._handed_over(call) for call in calls]
-        outcomes = self._session.attend(handed, same_module=same_module)
+        try:
+            outcomes = self._session.attend(handed, same_module=same_module)
+        except (Crashed, TimedOut) as death:
+            raise Broken(self._fatal(handed, death, same_module=same_module)) from None
         self.seconds += sum(outcome.seconds for outcome in outcomes)
         return [self._observed(call, outcome) for call, outcome in zip(handed, outcomes, strict=True)]
+
+    def _fatal(self, calls: Sequence[Call], death: Crashed | TimedOut, *, same_module: bool) -> Failure:
+        """Return the failure of calls that one of them ended the process of."""
+        *earlier, call = calls
+        if not same_module and earlier:
+            try:
+                self._session.attend(earlier[:1])
+            except (Crashed, TimedOut) as again:
+                return self._fatal(earlier[:1], again, same_module=False)
+            return self._fatal(calls[1:], death, same_module=False)
+        if isinstance(death, TimedOut):
+            return Failure(str(death), call=call, earlier=tuple(earlier), kind="timeout")
+        return Failure(f"{death} while it was called", call=call, earlier=tuple(earlier), kind="crash")
 
     def _observed(self, call: Call, outcome: Outcome) -> Observation:
         known = call.parameters is not None and "parameters" in self.declaration.capabilities
@@ -88,16 +108,16 @@ class Attend:
         return self._session.construct(build)
 
     def read(self, build: Build, parameters: Parameters | None = None) -> Parameters:
-        """Return the weights of a fresh module, or of one into which these were put."""
-        return self._session.read(build, parameters)
+        """Return the weights of a fresh module, or of one into which these were put; Broken if it raises."""
+        return answered(self._session.read(build, parameters), "reading its weights")
 
     def count(self, call: Call) -> Mapping[str, int]:
-        """Return the operations of one call, by kind."""
-        return self._session.count(call)
+        """Return the operations of one call, by kind; Broken where counting them raises."""
+        return answered(self._session.count(call), "counting its operations")
 
     def script(self, call: Call) -> list[str]:
-        """Return lines of Python that make this call without headcheck."""
-        return self._session.script(self._handed_over(call))
+        """Return lines of Python that make this call without headcheck; Broken where there are none."""
+        return answered(self._session.script(self._handed_over(call)), "writing its script")
 
     def variants(self, call: Call) -> list[Variant]:
         """Return the paths, other than the first, that this call can take."""
@@ -116,3 +136,10 @@ class Attend:
     def offers(self, capability: str) -> bool:
         """Return whether the subject declares this capability."""
         return capability in self.declaration.capabilities
+
+
+def answered(answer: Answer | Raised, work: str) -> Answer:
+    """Return the answer to a question; Broken where the subject raised instead."""
+    if isinstance(answer, Raised):
+        raise Broken(Failure(f"{work} raised {in_full(answer)}", kind="raised", raised=answer))
+    return answer

@@ -11,7 +11,7 @@ from headcheck.adapters.protocol import SubjectError
 
 from . import __version__
 from .cases import Case
-from .engine import Judgement, Subject
+from .engine import Judgement, Subject, without
 from .pool import Profile
 from .session import Session
 from .specification import SPEC_VERSION, Requirement, specification
@@ -87,7 +87,7 @@ def judged(name: str, plan: Plan, open_session: Open) -> Iterable[Event]:
     try:
         session = open_session(name)
     except SubjectError as error:
-        yield SubjectRecord(name, error=str(error))
+        yield SubjectRecord(name, error=without(name, error))
         return
     replayed = {id: cases for (subject, id), cases in plan.replayed.items() if subject == name}
     with session:

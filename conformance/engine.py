@@ -16,11 +16,13 @@ from .diagnosis import matches
 from .observation import Broken, Failure, NotMet
 from .pool import Profile, in_turn, pool, portion, shape, shrunk
 from .proof import evidence
-from .session import Crashed, Session, TimedOut
+from .session import Session
 from .specification import Requirement, named
 from .verdicts import BROKEN, Level, Status, SubjectRecord, Verdict
 from .verify import verified
+from .worker import Crashed, TimedOut
 
+FIRST = "SHAPE-OUTPUT"  # that anything comes back at all
 JUDGED_FAILED = BROKEN | {Status.DEVIATES, Status.BLOCKED}
 
 
@@ -56,7 +58,9 @@ class Judgement:
         self._attend: Attend | None = None
         self._verified: dict[str, str] = {}
         self._error = ""
+        self._death: Crashed | TimedOut | None = None  # on the adapter's first calls, before any case
         self._verdicts: dict[str, Verdict] = {}
+        self._fatal: list[Case] = []  # small cases that end the process
         self._interned: dict[Case, Case] = {}
 
     def prepare(self) -> SubjectRecord:
@@ -74,9 +78,9 @@ class Judgement:
             self._cases = [case.fitted(declaration) for case in pool(self._profile, self._seed)]
             self._cases = [self._intern(case) for case in dict.fromkeys(self._cases)]
         except SubjectError as error:
-            self._error = str(error)
-        except (Crashed, TimedOut) as error:
-            self._error = f"{self._subject.name} could not be loaded: {error}"
+            self._error = without(self._subject.name, error)
+        except (Crashed, TimedOut) as death:
+            self._death = death
         return self.record()
 
     def record(self) -> SubjectRecord:
@@ -142,8 +146,11 @@ class Judgement:
 
     def _judge(self, requirement: Requirement) -> Verdict:
         attend, declaration = self._attend, self._declaration
+        if self._death is not None and requirement.id == FIRST:
+            status = Status.CRASH if isinstance(self._death, Crashed) else Status.TIMEOUT
+            return self._verdict(requirement, status, f"{self._death} when it was first called")
         if attend is None or declaration is None:
-            return self._verdict(requirement, Status.BLOCKED, self._error)
+            return self._verdict(requirement, Status.BLOCKED, self._error or f"{FIRST} failed")
         missing = set(requirement.info.needs) - declaration.offered
         if missing:
             return self._verdict(
@@ -195,6 +202,8 @@ class Judgement:
             except NotMet as reason:
                 unmet = str(reason)
                 continue
+            except SubjectError as error:
+                return self._verdict(requirement, Status.HARNESS_ERROR, f"the adapter: {error}")
             except Exception:
                 return self._verdict(
                     requirement,
@@ -286,8 +295,22 @@ class Judgement:
             found[situated] = smaller
             return True
 
+        if failure.kind == "crash":  # each try costs a process, and it is often one and the same
+            for known in self._fatal:
+                if fails(known):
+                    situated = requirement.situation(known).fitted(declaration)
+                    return situated, found[situated]
         smallest = requirement.situation(shrunk(case, fails, self._profile)).fitted(declaration)
-        return (smallest, found[smallest]) if smallest in found else (case, failure)
+        if smallest not in found:
+            return case, failure
+        if failure.kind == "crash":
+            self._fatal.append(smallest)
+        return smallest, found[smallest]
+
+
+def without(name: str, error: SubjectError) -> str:
+    """Return why a subject cannot be judged, without its name, which a report says already."""
+    return str(error).removeprefix(f"{name}: ")
 
 
 STATUS = {"crash": Status.CRASH, "timeout": Status.TIMEOUT}
@@ -300,9 +323,9 @@ def judged(requirement: Requirement, attend: Attend, case: Case) -> Failure | No
     except Broken as broken:
         return broken.failure
     except Crashed as death:
-        return Failure(f"{death} while it was called", kind="crash", call=case.call)
+        return Failure(f"{death} while it was built", kind="crash")
     except TimedOut as hang:
-        return Failure(f"{hang}", kind="timeout", call=case.call)
+        return Failure(f"{hang} while it was built", kind="timeout")
 
 
 def conventions_in_words(conventions: Conventions) -> dict[str, str]:

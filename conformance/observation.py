@@ -11,6 +11,9 @@ import numpy as np
 from headcheck.adapters.protocol import Call, Outcome, Raised, Result
 
 from .expectation import Expectation
+from .serve import in_full
+
+PHASES = {"build": "building the module", "write": "putting the weights in", "call": "the call"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +141,7 @@ class Measured:
         if np.all((error <= bound) | np.isposinf(bound)):
             return None
         if not np.isfinite(self.values).all() and np.isfinite(expected).all():
-            message = f"{message}: the {self.quantity} holds NaN or infinity"
+            message = f"{message}: NaN or infinity in the {self.quantity}"
         return Failure(message, self.quantity, self.values, expected, bound, self.call, grounds=grounds)
 
 
@@ -163,9 +166,9 @@ class Observation:
     def result(self) -> Result:
         """What the call gave; Broken where it raised."""
         if self.outcome.result is None:
-            raise Broken(
-                Failure(f"the call raised {self.raised}", call=self.call, raised=self.raised, kind="raised")
-            )
+            assert self.raised is not None
+            message = f"{PHASES[self.raised.phase]} raised {in_full(self.raised)}"
+            raise Broken(Failure(message, call=self.call, raised=self.raised, kind="raised"))
         return self.outcome.result
 
     @property
@@ -177,10 +180,9 @@ class Observation:
 
     def _shaped(self, array: np.ndarray | None, shape: tuple[int, ...], quantity: str) -> np.ndarray:
         if array is None:
-            came = self.result.returned or "nothing"
-            raise Broken(
-                Failure(f"no {quantity} came back: {came}; expected an array {shape}", call=self.call)
-            )
+            came = self.result.returned or f"no {quantity}"
+            message = f"{came} came back; expected the {quantity} as an array of shape {shape}"
+            raise Broken(Failure(message, call=self.call))
         if array.shape != shape:
             raise Broken(
                 Failure(f"the {quantity} has shape {array.shape}; expected {shape}", quantity, call=self.call)

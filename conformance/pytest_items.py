@@ -38,7 +38,7 @@ def items(
             record = shared[0].prepare()
             if record.error:
                 shared.pop()
-                pytest.fail(record.error, pytrace=False)
+                pytest.fail(f"{name}: {record.error}", pytrace=False)
         return shared[0]
 
     parameters = [

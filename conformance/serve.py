@@ -7,10 +7,13 @@ and in a worker that can be killed where they do not.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import process_time
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import headcheck.adapters
+import numpy as np
 from headcheck.adapters.protocol import (
     Adapter,
     Build,
@@ -18,24 +21,35 @@ from headcheck.adapters.protocol import (
     Declaration,
     Outcome,
     Raised,
+    Result,
     SubjectError,
 )
 from headcheck.reference.parameters import Parameters
 
 MESSAGE_LIMIT = 2000
+OWN = (Path(__file__).parent, Path(headcheck.adapters.__file__).parent)  # no place to send a reader to
 Phase = Literal["build", "write", "call"]
+Answer = TypeVar("Answer")
 
 
 class Server:
-    """Drives one adapter.  Nothing that the implementation raises leaves it as an exception."""
+    """Drives one adapter.  Nothing leaves it as an exception but SubjectError, and Ctrl-C."""
 
     def __init__(self, adapter: Adapter, *, own_process: bool):
         self._adapter = adapter
         self._own_process = own_process
 
+    def load(self) -> None:
+        """Do nothing: that there is a server is the answer."""
+
     def declare(self) -> Declaration:
         """Return the adapter's declaration; SubjectError where the subject cannot be driven."""
-        return self._adapter.declare()
+        declared = self._tried(self._adapter.declare, "build")
+        if isinstance(declared, Declaration):
+            return declared
+        name = type(self._adapter).__name__
+        came = f"raised {in_full(declared)}" if isinstance(declared, Raised) else f"gave {declared!r:.80}"
+        raise SubjectError(f"asking {name} what its subject offers {came}. Expected a Declaration.")
 
     def clock(self) -> float:
         """Return the CPU seconds that this process has spent."""
@@ -56,7 +70,7 @@ class Server:
                     phase = "write"
                     module, holds = self._adapter.write(module, call.parameters), call.parameters
                 phase = "call"
-                result = self._adapter.call(module, call)
+                result = checked(self._adapter.call(module, call), self._adapter)
             except SubjectError:
                 raise
             except BaseException as error:
@@ -66,53 +80,91 @@ class Server:
             outcomes.append(Outcome(result, raised, seconds))
         return outcomes
 
+    def construct(self, build: Build) -> Raised | None:
+        """Build a module and forget it; return what it raised."""
+        built = self._tried(lambda: self._adapter.build(build), "build")
+        return built if isinstance(built, Raised) else None
+
+    def read(self, build: Build, parameters: Parameters | None = None) -> Parameters | Raised:
+        """Return the weights of a fresh module, or of one into which these were put."""
+
+        def weights() -> Parameters:
+            return self._adapter.read(self._holding(build, parameters))
+
+        return self._tried(weights, "build")
+
+    def count(self, call: Call) -> Mapping[str, int] | Raised:
+        """Return the operations of one call."""
+        return self._tried(
+            lambda: self._adapter.count(self._holding(call.build, call.parameters), call), "call"
+        )
+
+    def script(self, call: Call) -> list[str] | Raised:
+        """Return lines of Python that make this call without headcheck."""
+        return self._tried(lambda: self._adapter.script(call), "call")
+
+    def _holding(self, build: Build, parameters: Parameters | None) -> Any:
+        """Return a fresh module that holds these weights, or its own."""
+        module = self._adapter.build(build)
+        return module if parameters is None else self._adapter.write(module, parameters)
+
+    def _tried(self, work: Callable[[], Answer], phase: Phase) -> Answer | Raised:
+        """Return what some work gives, or what it raised."""
+        try:
+            return work()
+        except SubjectError:
+            raise
+        except BaseException as error:
+            return self._described(error, phase)
+
     def _described(self, error: BaseException, phase: Phase) -> Raised:
         """Return an exception as a value."""
         if isinstance(error, KeyboardInterrupt) and not self._own_process:
             raise error  # the judge lives in this process too: Ctrl-C is the user's
         return described(error, phase)
 
-    def construct(self, build: Build) -> Raised | None:
-        """Build a module and forget it; return what it raised."""
-        try:
-            self._adapter.build(build)
-        except SubjectError:
-            raise
-        except BaseException as error:
-            return self._described(error, "build")
-        return None
 
-    def read(self, build: Build, parameters: Parameters | None = None) -> Parameters:
-        """Return the weights of a fresh module, or of one into which these were put."""
-        module = self._adapter.build(build)
-        if parameters is not None:
-            module = self._adapter.write(module, parameters)
-        return self._adapter.read(module)
+def checked(result: Any, adapter: Adapter) -> Result:
+    """Return the result of an adapter's call; SubjectError where it is not what the protocol asks for."""
+    name = type(adapter).__name__
+    if not isinstance(result, Result):
+        raise SubjectError(
+            f"{name}.call() gave {kind_of(result)}; expected a headcheck.adapters.protocol.Result."
+        )
+    arrays = {"output": result.output, "weights": result.weights, **result.gradients}
+    for what, array in arrays.items():
+        if array is not None and not (isinstance(array, np.ndarray) and array.dtype == np.float64):
+            raise SubjectError(
+                f"{name}.call() gave {kind_of(array)} as {what}; expected a NumPy array of float64, or None."
+            )
+    return result
 
-    def count(self, call: Call) -> Mapping[str, int]:
-        """Return the operations of one call."""
-        module = self._adapter.build(call.build)
-        if call.parameters is not None:
-            module = self._adapter.write(module, call.parameters)
-        return self._adapter.count(module, call)
 
-    def script(self, call: Call) -> list[str]:
-        """Return lines of Python that make this call without headcheck."""
-        return self._adapter.script(call)
+def kind_of(value: Any) -> str:
+    """Return the type of a value with the package that it comes from, and the dtype of an array."""
+    kind = type(value)
+    package = "" if kind.__module__ == "builtins" else f"{kind.__module__.partition('.')[0]}."
+    return f"{package}{kind.__name__}" + (f" of {value.dtype}" if isinstance(value, np.ndarray) else "")
 
 
 def described(error: BaseException, phase: Phase) -> Raised:
     """Return an exception as a value: type, message, and the innermost line outside of headcheck."""
-    frames = traceback.extract_tb(error.__traceback__)
-    where = next(
-        (f"{frame.filename}:{frame.lineno}" for frame in reversed(frames) if "headcheck" not in frame.name),
-        "",
-    )
+    places = [(Path(f.filename), f.lineno) for f in reversed(traceback.extract_tb(error.__traceback__))]
+    where = next((f"{path}:{line}" for path, line in places if not _own(path)), "")
     try:
         message = str(error)
     except Exception:  # a message that cannot be made is the implementation's fault as well
         message = "(its message could not be made)"
     return Raised(type(error).__name__, message[:MESSAGE_LIMIT], where, phase)
+
+
+def _own(path: Path) -> bool:
+    return any(folder in path.parents for folder in OWN)
+
+
+def in_full(raised: Raised) -> str:
+    """Return an exception on one line, with the place where it was raised."""
+    return f"{raised} ({raised.where})" if raised.where else str(raised)
 
 
 _servers: dict[str, Server] = {}
@@ -123,5 +175,12 @@ def perform(reference: str, verb: str, arguments: tuple[Any, ...], options: Mapp
     if reference not in _servers:
         from headcheck.adapters.subjects import load
 
-        _servers[reference] = Server(load(reference), own_process=True)
+        try:
+            _servers[reference] = Server(load(reference), own_process=True)
+        except SubjectError:
+            raise
+        except BaseException as error:
+            raise SubjectError(
+                f"{reference}: loading it raised {in_full(described(error, 'build'))}."
+            ) from None
     return getattr(_servers[reference], verb)(*arguments, **options)

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
 from time import process_time
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from headcheck.adapters.protocol import Adapter, Build, Call, Declaration, Outcome, Raised
+from headcheck.adapters.protocol import Adapter, Build, Call, Declaration, Outcome, Raised, SubjectError
 from headcheck.reference.parameters import Parameters
 
+from .worker import Crashed, TimedOut, Worker
+
 Answer = TypeVar("Answer")
-
-
-class Crashed(Exception):
-    """The worker died while the implementation ran: a segfault, an abort, an exit."""
-
-
-class TimedOut(Exception):
-    """The implementation did not answer in time and was stopped."""
+IMPORTS = 300.0  # seconds that importing a subject may take
+TRIALS = 5  # times the seconds of one call that an adapter may take to try a subject out
 
 
 class Session(ABC):
@@ -47,21 +38,21 @@ class Session(ABC):
         """Build a module; return what it raised."""
         return cast("Raised | None", self._perform("construct", build))
 
-    def read(self, build: Build, parameters: Parameters | None = None) -> Parameters:
+    def read(self, build: Build, parameters: Parameters | None = None) -> Parameters | Raised:
         """Return the weights of a fresh module, or of one into which these were put."""
-        return cast(Parameters, self._perform("read", build, parameters))
+        return cast("Parameters | Raised", self._perform("read", build, parameters))
 
-    def count(self, call: Call) -> Mapping[str, int]:
+    def count(self, call: Call) -> Mapping[str, int] | Raised:
         """Return the operations of one call."""
-        return cast("Mapping[str, int]", self._perform("count", call))
+        return cast("Mapping[str, int] | Raised", self._perform("count", call))
 
     def clock(self) -> float:
         """Return the CPU seconds spent so far on the subject's side and on the judge's together."""
         return process_time()
 
-    def script(self, call: Call) -> list[str]:
+    def script(self, call: Call) -> list[str] | Raised:
         """Return lines of Python that make this call without headcheck."""
-        return cast("list[str]", self._perform("script", call))
+        return cast("list[str] | Raised", self._perform("script", call))
 
     def close(self) -> None:  # noqa: B027 -- nothing to close unless a process was started
         """Give back what the session holds."""
@@ -88,99 +79,66 @@ class InProcess(Session):
 
 
 class Isolated(Session):
-    """The subject in a worker process of its own, started at once and again after each crash.
+    """The subject in a worker process of its own, started at once and again after each death.
 
     The parent never imports the subject's framework, and loads its own modules while the worker does.
     """
 
-    def __init__(self, reference: str, *, timeout: float = 60.0, patience: float = 300.0):
-        from pebble import ProcessPool
-
+    def __init__(self, reference: str, *, timeout: float = 60.0):
         self.reference = reference
         self._timeout = timeout
-        self._patience = patience  # for the first answer, which waits for imports and compilers
-        self._pool = ProcessPool(
-            max_workers=1,
-            context=multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
-            initargs=(os.getcwd(), list(sys.path)),
-        )
-        self._declaration = self._schedule("declare", (), {}, patience)
+        self._start()
+        self._ask("declare")
+        self._declaring = True
 
-    def _schedule(
-        self, verb: str, arguments: tuple[Any, ...], options: Mapping[str, Any], timeout: float
-    ) -> Any:
+    def _start(self) -> None:
+        """Start a worker that loads the subject first, which counts towards no call's time."""
+        self._worker, self._loaded = Worker(), False
+        self._ask("load")
+
+    def _ask(self, verb: str, *arguments: Any, **options: Any) -> None:
         from .serve import perform
 
-        return self._pool.schedule(perform, args=(self.reference, verb, arguments, options), timeout=timeout)
+        self._worker.ask(perform, self.reference, verb, arguments, options)
+
+    def _answer(self, timeout: float) -> Any:
+        if not self._loaded:
+            try:
+                self._worker.answer(IMPORTS)
+            except (Crashed, TimedOut) as death:
+                raise SubjectError(f"{self.reference}: {death} while it was imported.") from None
+            self._loaded = True
+        try:
+            return self._worker.answer(timeout)
+        except (Crashed, TimedOut):
+            self._start()
+            raise
 
     def declare(self) -> Declaration:
-        """Return the adapter's declaration, asked for when the worker was started."""
-        return cast(Declaration, self._result(self._declaration, self._patience))
+        """Return the adapter's declaration, first asked for when the worker was started."""
+        if not self._declaring:
+            self._ask("declare")
+        self._declaring = False
+        return cast(Declaration, self._answer(TRIALS * self._timeout))
 
     def clock(self) -> float:
         """Return the CPU seconds spent so far in both processes."""
         return process_time() + cast(float, self._perform("clock"))
 
     def _perform(self, verb: str, *arguments: Any, **options: Any) -> Any:
-        return self._result(self._schedule(verb, arguments, options, self._timeout), self._timeout)
-
-    def _result(self, future: Any, timeout: float) -> Any:
-        from pebble import ProcessExpired
-
-        try:
-            return future.result()
-        except ProcessExpired as error:
-            raise Crashed(_death(error.exitcode)) from None
-        except (FutureTimeout, TimeoutError):
-            raise TimedOut(f"no answer within {timeout:g} s") from None
+        self._ask(verb, *arguments, **options)
+        return self._answer(self._timeout)
 
     def close(self) -> None:
         """End the worker."""
-        self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        self._worker.stop()
 
 
-def in_a_process(function: Callable[[str], Answer], argument: str, *, timeout: float) -> Answer:
+def in_a_process(function: Callable[[str], Answer], argument: str) -> Answer:
     """Return function(argument), called in a process of its own, which may die."""
-    from pebble import ProcessExpired, ProcessPool
-
-    context = multiprocessing.get_context("spawn")
-    initargs = (os.getcwd(), list(sys.path))
-    with ProcessPool(max_workers=1, context=context, initializer=_start_worker, initargs=initargs) as pool:
-        future = pool.schedule(function, args=(argument,), timeout=timeout)
-        try:
-            return future.result()
-        except ProcessExpired as error:
-            raise Crashed(_death(error.exitcode)) from None
-        except (FutureTimeout, TimeoutError):
-            raise TimedOut(f"no answer within {timeout:g} s") from None
-
-
-def _start_worker(directory: str, path: list[str]) -> None:
-    """Prepare the worker: Ctrl-C is the parent's, and what the subject prints is not a result."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.chdir(directory)
-    sys.path[:] = path
-    quiet = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(quiet, 1)
-    os.dup2(quiet, 2)
-    # A compile cache of our own: jax would otherwise compile each small function again in each run.
-    cache = os.environ.get("HEADCHECK_CACHE") or os.path.join(
-        os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "headcheck", "jax"
-    )
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", cache)
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES", "-1")
-
-
-def _death(exitcode: int | None) -> str:
-    """Return how a process ended, in words."""
-    if exitcode is None:
-        return "the process ended"
-    if exitcode < 0:
-        try:
-            return f"the process was killed by {signal.Signals(-exitcode).name}"
-        except ValueError:
-            return f"the process was killed by signal {-exitcode}"
-    return f"the process exited with status {exitcode}"
+    worker = Worker()
+    try:
+        worker.ask(function, argument)
+        return cast(Answer, worker.answer(IMPORTS))
+    finally:
+        worker.stop()

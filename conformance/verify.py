@@ -6,6 +6,7 @@ what an implementation may answer in more than one way is read off it once and t
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -15,6 +16,7 @@ from headcheck.reference.parameters import Parameters
 from .attend import Attend
 from .cases import Case, most_precise
 from .observation import Broken, NotMet
+from .worker import Crashed, TimedOut
 
 PLAIN = Case(batch=2, n_q=3, n_k=5, num_heads=2, d_k=3)
 
@@ -22,10 +24,12 @@ PLAIN = Case(batch=2, n_q=3, n_k=5, num_heads=2, d_k=3)
 def verified(attend: Attend) -> tuple[Conventions, dict[str, str]]:
     """Return the conventions as the implementation shows them, and what was verified, in words.
 
-    SubjectError where the weights that the adapter reads are not those it has just put in.
+    SubjectError where the adapter hands back what is no result, or reads other weights than it has put in.
     """
     words: dict[str, str] = {}
     case = replace(PLAIN, dtype=most_precise(attend.declaration)).fitted(attend.declaration)
+    with suppress(Broken):  # it ends its process: the requirements say so, with proof
+        attend.outcomes(case.call)  # what is not as the protocol has it is said before anything is judged
     if {"parameters", "read"} <= attend.declaration.capabilities:
         words["weights"] = _round_trip(attend, case)
     conventions = attend.conventions
@@ -37,10 +41,8 @@ def verified(attend: Attend) -> tuple[Conventions, dict[str, str]]:
 def _round_trip(attend: Attend, case: Case) -> str:
     try:
         back = attend.read(case.call.build, case.parameters)
-    except SubjectError:
-        raise
-    except Exception as error:  # the module cannot be built or written: the requirements say so, with proof
-        return f"not read back: {type(error).__name__}: {error}"
+    except (Broken, Crashed, TimedOut) as reason:  # the requirements say so, with proof
+        return f"not read back: {reason}"
     wrong = [name for name, array in case.parameters.items() if not _equal(back, name, array)]
     if wrong and all(shared_with(back, case.parameters, name) for name in wrong):
         return f"{' and '.join(wrong)} not read back: another parameter's storage"  # INIT-DISTINCT judges it

@@ -53,7 +53,8 @@ def command(
     from ..attend import Attend
     from ..cases import Case
     from ..families.cost import finding
-    from ..session import Crashed, Isolated, TimedOut
+    from ..session import Isolated
+    from ..worker import Crashed, TimedOut
 
     try:
         with Isolated(subject, timeout=timeout) as session:

@@ -120,19 +120,23 @@ class Sessions:
         from headcheck.adapters.protocol import SubjectError
         from headcheck.adapters.subjects import expand, installed
 
-        from ..session import Crashed, TimedOut, in_a_process
+        from ..session import in_a_process
+        from ..worker import Crashed, TimedOut
 
         names: list[str] = []
         unusable: dict[str, str] = {}
         for reference in references or installed():
             try:
                 if "*" in reference or "?" in reference or "[" in reference:
-                    names += in_a_process(expand, reference, timeout=self._timeout)
+                    names += in_a_process(expand, reference)
                 else:
                     names.append(reference)
-            except (SubjectError, Crashed, TimedOut) as error:
+            except SubjectError as error:
                 names.append(reference)
-                unusable[reference] = str(error)
+                unusable[reference] = str(error).removeprefix(f"{reference}: ")
+            except (Crashed, TimedOut) as death:
+                names.append(reference)
+                unusable[reference] = f"{death} while it was imported."
         return list(dict.fromkeys(names)), unusable
 
     def prefetch(self, names: Sequence[str]) -> None:

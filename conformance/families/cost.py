@@ -18,9 +18,9 @@ from ..attend import Attend
 from ..cases import Case
 from ..costing import CostFinding, Counter, backward_law, follows, judge_cost
 from ..observation import Broken, Failure, NotMet
-from ..session import Crashed, TimedOut
 from ..specification import INFO, MUST, requirement, situated
 from ..timing import Unmeasured, laws, measure
+from ..worker import Crashed, TimedOut
 
 TABLE = Build(64, 8)  # sizes of the comparison, at a length of ten
 CUBIC = 2.6  # the exponents in n of right implementations reach that by the clock
@@ -50,11 +50,9 @@ def counter(attend: Attend, case: Case, *, variant: str = "", gradients: bool = 
             call = replace(call, cotangent=np.ones_like(query))
         try:
             return Count.from_mapping(attend.count(call))
-        except (Crashed, TimedOut):
-            raise
-        except Exception as error:
+        except Broken as broken:
             if not written:
-                return Count(unknown=(f"counting raised {type(error).__name__}: {error}",))
+                return Count(unknown=(str(broken),))
             written = False  # weights that do not fit are no reason not to count
             return count(n_q, n_k, d, h)
 
