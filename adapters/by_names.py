@@ -17,6 +17,7 @@ from headcheck.reference.parameters import Parameters
 
 from . import discovery, trial
 from .declared import declared, overridden
+from .importing import is_the_users
 from .projections import Kind, Orders, Storage, alternatives, as_stored, one_token, reordered, storage
 from .protocol import Adapter, Build, Call, Capability, Conventions, DType, Result, SubjectError
 from .storage import Slot
@@ -126,6 +127,8 @@ class ByNames(Adapter):
             except SubjectError:
                 raise
             except BaseException as error:  # an exit of the constructor's own included
+                if is_the_users(error):
+                    raise
                 errors.append(error)
         raise SubjectError(
             f"{self.subject_name}: {self.constructor.signature} with d_model=8, num_heads=2 raised "
@@ -153,6 +156,8 @@ class ByNames(Adapter):
         try:
             value = self.plain(self.trial_module, self.trial_call)
         except BaseException as error:  # judged where it is met again, with its case and its proof
+            if is_the_users(error):
+                raise
             return Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
         return trial.answer(value, self.trial_call, self.kind.attributes(self.trial_module))
 

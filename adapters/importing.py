@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -164,12 +165,20 @@ def _run(place: str, load: Callable[[], T]) -> T:
         raise _failed(place, error) from None
 
 
-def _failed(place: str, error: BaseException) -> SubjectError:
-    if isinstance(error, ModuleNotFoundError) and error.name and error.name.partition(".")[0] not in place:
+def is_the_users(error: BaseException) -> bool:
+    """Return whether an exception is the user's Ctrl-C, and not the implementation's own.
+
+    In a process that is a subject's alone Ctrl-C is ignored, so there it can only be the implementation's.
+    """
+    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+
+
+def _failed(place: str, error: BaseException) -> BaseException:
+    if is_the_users(error):
+        return error
+    if isinstance(error, ModuleNotFoundError) and error.name and not f"{place}.".startswith(f"{error.name}."):
         needed = error.name.partition(".")[0]
-        return SubjectError(
-            f"{place}: importing it needs {needed!r}, which is not installed. Install {needed}."
-        )
+        return SubjectError(f"{place}: importing it needs {needed!r}, which is not installed. Install it.")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith("<frozen")]
     where = next((f" ({f.filename}:{f.lineno})" for f in reversed(frames) if f.filename != __file__), "")
     if isinstance(error, SyntaxError) and error.lineno:

@@ -110,6 +110,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("reference", BAD)
+@pytest.mark.usefixtures("worker")
 def test_a_mistake_is_told_in_two_lines(folder: Path, reference: str) -> None:
     with pytest.raises(SubjectError) as caught:
         load(reference).declare()
@@ -117,6 +118,11 @@ def test_a_mistake_is_told_in_two_lines(folder: Path, reference: str) -> None:
     assert all(words in message for words in BAD[reference]), message
     assert message.count("\n") <= 1
     assert reference.rpartition(":")[0] in message or reference in message
+
+
+def test_the_users_ctrl_c_is_let_through(folder: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        load("interrupts.py:Name")
 
 
 def test_a_glob_takes_the_classes_defined_there(folder: Path) -> None:
