@@ -161,7 +161,7 @@ class ClassAdapter(JaxAdapter):
 
     def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
         """Call the object itself where nothing is traced, and otherwise a copy that holds the tracers."""
-        if path.variant.eager and not isinstance(parameters["W_q"], jax.core.Tracer):
+        if self.runs_eagerly(path) and not isinstance(parameters["W_q"], jax.core.Tracer):
             return self._method(self._held(path.module), path, inputs)
         own = self._objects.filled(self._objects.template(path.build), parameters, inputs.get("state"))
         return self._method(own, path, inputs)

@@ -90,8 +90,8 @@ class DotProductAttentionAdapter(FunctionalAdapter):
         return replace(path, build=replace(path.build, scale=None))
 
     def runs_eagerly(self, path: Path) -> bool:
-        """Return whether this path is not compiled."""
-        return path.variant.eager or not compiles(path.build.dtype)
+        """Return whether this path compiles every operation for itself."""
+        return super().runs_eagerly(path) or not compiles(path.build.dtype)
 
     def inputs(self, module: Any, call: Call) -> dict[str, Any]:
         """Return the arguments of the call, its scale among them."""

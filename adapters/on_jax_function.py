@@ -23,7 +23,7 @@ import numpy as np
 from headcheck.reference.parameters import Parameters
 
 from .counting_jax import apart, count
-from .on_jax_compiled import jitted
+from .on_jax_compiled import Compiled
 from .on_jax_masks import handed_over, one_page_an_example
 from .on_jax_script import Source, script
 from .protocol import Adapter, Build, Call, Declaration, DType, Result, Variant
@@ -72,8 +72,8 @@ class JaxAdapter(Adapter):
     """Drives an implementation that is a function of its weights and its inputs."""
 
     def __init__(self) -> None:
-        self._jitted = jitted(self.compute, quick=True)
-        self._optimised = jitted(self.compute, quick=False)
+        self._jitted = Compiled(self.compute)
+        self._optimised = Compiled(self.compute, quick=False)
 
     @abstractmethod
     def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
@@ -97,8 +97,8 @@ class JaxAdapter(Adapter):
         )
 
     def runs_eagerly(self, path: Path) -> bool:
-        """Return whether this path is not compiled."""
-        return path.variant.eager
+        """Return whether this path compiles every operation for itself."""
+        return path.variant.name == "eager"
 
     def weights_of(self, module: Any) -> Parameters:
         """Return the weights that a module is called with."""
@@ -196,7 +196,7 @@ class FunctionalAdapter(JaxAdapter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._initialise = jitted(self.initialise, quick=True)
+        self._initialise = Compiled(self.initialise)
 
     @abstractmethod
     def initialise(self, build: Build, seed: Any) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import discovery, trial
-from .on_jax_compiled import jitted
+from .on_jax_compiled import Compiled
 from .on_jax_function import Arrays, Path, inputs_of, precision_of
 from .on_jax_leaves import is_array, with_leaves
 from .on_jax_masks import spoken
@@ -134,7 +134,7 @@ class Method:
             own = self._objects.filled(self._objects.template(path.build), parameters)
             return self(own, path, inputs)[0]
 
-        run = attend if self.untraceable else jitted(attend, quick=True)
+        run = attend if self.untraceable else Compiled(attend)
         try:
             with precision_of(build.dtype):
                 output = np.asarray(run(Path(build, Variant("trial")), parameters, inputs))

@@ -68,7 +68,7 @@ def performed(call: Call, variant: Variant, names: Sequence[str]) -> list[str]:
     """Return the lines that call ``attend`` the way the variant does."""
     given = ["query", "query", "query", *names[3:]] if variant.self_attention else list(names)
     results = ["output", "weights"] if variant.weights else ["output"]
-    how, pick = "attend" if variant.eager else "jax.jit(attend)", ""
+    how, pick = "attend" if variant.name == "eager" else "jax.jit(attend)", ""
     if variant.name == "vmap":
         mapped = [
             name != "mask" or one_page_an_example(call.mask and call.mask.allowed, len(call.query))
@@ -76,7 +76,7 @@ def performed(call: Call, variant: Variant, names: Sequence[str]) -> list[str]:
         ]
         given = [f"{name}[:, None]" if over else name for name, over in zip(given, mapped, strict=True)]
         how, pick = (
-            f"jax.vmap(attend, in_axes=({', '.join('0' if over else 'None' for over in mapped)}))",
+            f"jax.jit(jax.vmap(attend, in_axes=({', '.join('0' if over else 'None' for over in mapped)})))",
             "[:, 0]",
         )
     return [
