@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache, cached_property
 from itertools import permutations
 from math import prod
 
@@ -33,7 +34,7 @@ class Slot:
     order: tuple[str, ...]
     head: int | None = None  # the one head it belongs to, where each has its own
 
-    @property
+    @cached_property
     def axes(self) -> tuple[str, ...]:
         """The axes of the canonical array, in their canonical order."""
         return axes_of(self.names[0])
@@ -44,20 +45,17 @@ class Slot:
         Raises:
             ValueError: the array holds another number of elements.
         """
-        sizes = self.sizes(build)
-        if prod(shape) != prod(sizes[axis] for axis in self.axes):
-            wanted = " x ".join(str(sizes[axis]) for axis in self.order)
+        whole, moved, size = _plan(self, build.d_model, build.num_heads)
+        if prod(shape) != size:
+            wanted = " x ".join(str(self.sizes(build)[axis]) for axis in self.order)
             raise ValueError(f"{self.path} has shape {shape}; expected {wanted} numbers ({self})")
         arrays = [getattr(parameters, name) for name in self.names]
         if arrays[0] is None:
             return np.zeros(shape)
-        whole = _whole(build, self.axes)
-        canonical = (arrays[0] if len(arrays) == 1 else np.stack(arrays)).reshape(
-            [whole[a] for a in self.axes]
-        )
+        canonical = (arrays[0] if len(arrays) == 1 else np.stack(arrays)).reshape(whole)
         if self.head is not None:
             canonical = canonical.take([self.head], axis=self.axes.index("h"))
-        return canonical.transpose([self.axes.index(axis) for axis in self.order]).reshape(shape)
+        return canonical.transpose(moved).reshape(shape)
 
     def taken(self, array: np.ndarray, build: Build) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each parameter's name and its canonical array, heads and their columns still apart."""
@@ -71,8 +69,9 @@ class Slot:
 
     def sizes(self, build: Build) -> Sizes:
         """Return the length of each axis."""
-        sizes = _whole(build, self.axes) | {"r": len(self.names)}
-        return sizes if self.head is None else sizes | {"h": 1}
+        sizes = {"r": len(self.names), "in": build.d_model, "out": build.d_model, "k": build.d_k}
+        sizes["h"] = build.num_heads if self.head is None else 1
+        return {axis: sizes[axis] for axis in self.axes}
 
     def __str__(self) -> str:
         order = " ".join(axis for axis in self.order if axis != "r" or len(self.names) > 1)
@@ -122,9 +121,12 @@ def assembled(parts: Iterable[tuple[Slot, np.ndarray]], build: Build) -> dict[st
     return found
 
 
-def _whole(build: Build, axes: Iterable[str]) -> dict[str, int]:
-    sizes = {"in": build.d_model, "out": build.d_model, "h": build.num_heads, "k": build.d_k, "r": -1}
-    return {axis: sizes[axis] for axis in axes}
+@cache
+def _plan(slot: Slot, d_model: int, num_heads: int) -> tuple[list[int], list[int], int]:
+    """Return the canonical shape of all heads, the permutation to the stored order, and the stored size."""
+    sizes = slot.sizes(Build(d_model, num_heads))
+    whole = [num_heads if axis == "h" else sizes[axis] for axis in slot.axes]
+    return whole, [slot.axes.index(axis) for axis in slot.order], prod(sizes.values())
 
 
 def _makes(order: Order, sizes: Sizes, shape: tuple[int, ...]) -> bool:
