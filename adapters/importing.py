@@ -96,18 +96,31 @@ def imported(place: str) -> ModuleType:
 
 
 def statements(reference: str, implementation: Any) -> list[str]:
-    """Return lines of Python that import an implementation: from a file, if the reference names one."""
-    name = name_of(reference, implementation).partition(".")[0]
+    """Return lines of Python that import an implementation: from a file, if the reference names one.
+
+    Raises:
+        SubjectError: it was made inside of a function, where no script can import it from.
+    """
+    name = name_of(reference, implementation)
+    if "<" in name:
+        raise SubjectError(f"{reference}: was made inside of a function; no script can import it.")
     path = Path(reference.rpartition(":")[0])
+    if implementation.__module__ == "__main__":
+        path = Path(getattr(sys.modules["__main__"], "__file__", ""))
     if path.suffix != ".py":
-        return [f"from {implementation.__module__} import {name}"]
+        return [f"from {implementation.__module__} import {name.partition('.')[0]}"]
     folder, dotted = _package(path)
-    return ["import sys", f"sys.path.insert(0, {str(folder)!r})", f"from {dotted} import {name}"]
+    return [
+        "import sys",
+        f"sys.path.insert(0, {str(folder)!r})",
+        f"from {dotted} import {name.partition('.')[0]}",
+    ]
 
 
 def name_of(reference: str, implementation: Any) -> str:
     """Return the name of an implementation in the module that it is imported from."""
-    return reference.rpartition(":")[2] if ".py:" in reference else str(implementation.__qualname__)
+    written = reference.rpartition(":")[2] if ".py:" in reference else ""
+    return written or str(getattr(implementation, "__qualname__", "<partial>"))
 
 
 def source_of(implementation: Any) -> str:

@@ -96,7 +96,10 @@ class ClassAdapter(ByNames, TorchAdapter):
 
     def function(self, module: nn.Module) -> Callable[..., Any]:
         """Return forward."""
-        return type(module).forward
+        function: Callable[..., Any] = type(module).forward
+        if function is nn.Module.forward:
+            raise SubjectError(f"{self.subject_name}: has no forward; expected forward(Q, K, V, mask=None).")
+        return function
 
     def plain(self, module: nn.Module, call: Call) -> Any:
         """Return whatever forward gives in eval mode, without gradients."""

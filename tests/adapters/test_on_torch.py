@@ -393,6 +393,21 @@ def test_projections_that_are_missing() -> None:
         adapt(Missing).declare()
 
 
+def test_a_module_without_forward() -> None:
+    class Silent(nn.Module):  # type: ignore[misc]
+        def __init__(self, d_model: int, num_heads: int) -> None:
+            super().__init__()
+            self.W_q, self.W_k, self.W_v, self.W_o = (nn.Linear(d_model, d_model) for _ in range(4))
+
+    adapter = adapt(Silent)
+    with pytest.raises(SubjectError, match=r"has no forward; expected forward\(Q, K, V"):
+        adapter.declare()
+    with pytest.raises(SubjectError, match="inside of a function"):
+        adapt(type("Other", (strange_torch.ThreeAxes,), {"__qualname__": "f.<locals>.Other"})).script(
+            call(bias=False)
+        )
+
+
 def test_heads_of_full_width_are_read_and_refused_when_written() -> None:
     class Wide(Base):
         def __init__(self, d_model: int, num_heads: int) -> None:
