@@ -163,7 +163,7 @@ class JaxAdapter(Adapter):
 
     def count(self, module: Any, call: Call) -> Mapping[str, int]:
         """Return the operations of one call, those of its gradients apart; it is traced and not run."""
-        compute = partial(self._jitted, self.path(module, call))  # its traces are kept
+        compute = partial(self._optimised, self.path(module, call))  # its traces are kept
         with precision_of(call.build.dtype):
             parameters, inputs, cotangent = self.arguments(module, call)
             counted = count(compute, parameters, inputs)

@@ -184,6 +184,15 @@ def test_modules_built_alike_share_what_was_compiled(name: str, monkeypatch: pyt
     assert len(traced) == 1
 
 
+@pytest.mark.parametrize("name", ADAPTERS)
+@pytest.mark.parametrize("path", ["", "vmap", "eager"])
+def test_products_are_counted(name: str, path: str) -> None:
+    B, n_q, n_k, d = 2, 3, 5, 4
+    made = call(n_q, n_k, dtype="float32", variant=path)
+    counted = adapter(name).count(adapter(name).write(adapter(name).build(made.build), made.parameters), made)
+    assert counted["matmul"] == B * (2 * (2 * n_q + 2 * n_k) * d * d + 4 * n_q * n_k * d)
+
+
 @pytest.mark.parametrize("name", ["class", "linen", "nnx"])
 def test_dropout_is_drawn_from_the_seed_and_off_in_eval(name: str) -> None:
     calm = call(dropout=0.5)
