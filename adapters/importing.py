@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import inspect
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from difflib import get_close_matches
+from dis import opname
 from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -179,11 +179,11 @@ def _run(place: str, load: Callable[[], T]) -> T:
 
 
 def is_the_users(error: BaseException) -> bool:
-    """Return whether an exception is the user's Ctrl-C, and not the implementation's own.
-
-    In a process that is a subject's alone Ctrl-C is ignored, so there it can only be the implementation's.
-    """
-    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN
+    """Return whether an exception is the user's Ctrl-C: a KeyboardInterrupt that no raise statement raised."""
+    trace = error.__traceback__ if isinstance(error, KeyboardInterrupt) else None
+    while trace and trace.tb_next:
+        trace = trace.tb_next
+    return trace is not None and opname[trace.tb_frame.f_code.co_code[trace.tb_lasti]] != "RAISE_VARARGS"
 
 
 def _failed(place: str, error: BaseException) -> BaseException:

@@ -343,7 +343,6 @@ def test_what_comes_back_is_told_in_words(answer: Callable[[torch.Tensor], objec
     assert (result.output, result.weights, result.returned) == (None, None, words)
 
 
-@pytest.mark.usefixtures("worker")
 @pytest.mark.parametrize("answer", [leave, interrupt, lambda Q: Q.no_such_thing])
 def test_what_forward_raises_is_let_through_but_not_by_declare(
     answer: Callable[[torch.Tensor], object],
