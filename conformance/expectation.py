@@ -14,6 +14,8 @@ from headcheck.reference.dtypes import FORMATS
 from headcheck.reference.oracle import EXACT, Arithmetic, Stages, attend, vjp
 from headcheck.reference.parameters import Parameters
 
+QUERIES = 128  # whose noisy runs are held in memory at once
+
 
 def causal_mask(n_q: int, n_k: int, alignment: Literal["top-left", "bottom-right"]) -> np.ndarray:
     """Return the (n_q, n_k) mask in which query i sees key j for j <= i, or j <= i + n_k - n_q."""
@@ -80,15 +82,16 @@ class Expectation:
             )
         return np.asarray(~self.allowed.any(axis=-1, keepdims=True))
 
-    def _attend(self, arithmetic: Arithmetic = EXACT) -> Stages:
-        call = self.call
+    def _attend(self, arithmetic: Arithmetic = EXACT, rows: slice = slice(None)) -> Stages:
+        """Run the oracle on some of the queries."""
+        call, allowed = self.call, self.allowed
         return attend(
             self.parameters,
             call.build.num_heads,
-            call.query,
+            call.query[:, rows],
             call.key,
             call.value,
-            allowed=self.allowed,
+            allowed=None if allowed is None else allowed[:, :, rows],
             scale=call.build.scale,
             empty_row="uniform" if self.conventions.empty_row == "uniform" else "zeros",
             arithmetic=arithmetic,
@@ -118,9 +121,11 @@ class Expectation:
 
         Infinite where the answer is not settled: in rows without a key before the convention is known.
         """
-        noisy = self._attend(self._noise())
-        lawful = bounds(
-            self.exact, noisy, self.allowed, self.parameters.W_o, self.call.build.dtype, self._softmax_unit
+        n_q = self.call.query.shape[1]
+        parts = [self._lawful(slice(start, start + QUERIES)) for start in range(0, max(n_q, 1), QUERIES)]
+        lawful = Bounds(
+            np.concatenate([part.output for part in parts], axis=1),
+            np.concatenate([part.weights for part in parts], axis=2),
         )
         if self.conventions.empty_row != "unknown" or not self.empty_rows.any():
             return lawful
@@ -128,6 +133,11 @@ class Expectation:
         return Bounds(
             np.where(unsettled, np.inf, lawful.output), np.where(self.empty_rows, np.inf, lawful.weights)
         )
+
+    def _lawful(self, rows: slice) -> Bounds:
+        allowed = None if self.allowed is None else self.allowed[:, :, rows]
+        exact, noisy = self._attend(EXACT, rows), self._attend(self._noise(), rows)
+        return bounds(exact, noisy, allowed, self.parameters.W_o, self.call.build.dtype, self._softmax_unit)
 
     @cached_property
     def floors(self) -> Bounds:
