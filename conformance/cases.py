@@ -7,8 +7,8 @@ requirements share one small alphabet of shapes, because a framework that compil
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any, Literal, get_args
 
@@ -176,10 +176,14 @@ class Case:
     @classmethod
     def from_record(cls, record: Mapping[str, Any]) -> Case:
         """Return the case that a record describes; ValueError names what is not a case's."""
-        known = {field.name for field in fields(cls)}
-        foreign = sorted(set(record) - known)
-        if foreign:
-            raise ValueError(f"not a field of a case: {', '.join(foreign)}")
+        if not isinstance(record, Mapping):
+            raise ValueError(f"{record!r:.80} is no case; expected the fields as a failure prints them")
+        for name, value in record.items():
+            if name not in FIELDS:
+                raise ValueError(f"{name!r} is not one of {', '.join(FIELDS)}")
+            fits, words = FIELDS[name]
+            if not fits(value):
+                raise ValueError(f"{name} is {value!r:.80}; expected {words}")
         return cls(**record)
 
     def __str__(self) -> str:
@@ -194,6 +198,25 @@ class Case:
             f"{RECIPE_WORDS[self.recipe]}, seed {self.seed}",
         ]
         return "; ".join([shape, *(extra for extra in extras if extra)])
+
+
+def _among(values: tuple[Any, ...]) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: type(value) is type(values[0]) and value in values, " or ".join(map(repr, values))
+
+
+def _at_least(least: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: type(value) is int and value >= least, f"a whole number from {least} up"
+
+
+# What each field of a record may hold: the test, and the words for it.
+FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("batch", "n_q", "n_k", "num_heads", "d_k"), _at_least(1)),
+    "recipe": _among(RECIPES),
+    "mask": _among(MASKS),
+    **dict.fromkeys(("causal", "bias", "itself"), _among((False, True))),
+    "dtype": _among(PRECISION),
+    "seed": _at_least(0),
+}
 
 
 MASK_WORDS: Mapping[MaskKind, str] = {

@@ -58,7 +58,7 @@ class Judgement:
         self._attend: Attend | None = None
         self._verified: dict[str, str] = {}
         self._error = ""
-        self._death: Crashed | TimedOut | None = None  # on the adapter's first calls, before any case
+        self._undriven: tuple[Status, str] | None = None  # how it ended before any case
         self._verdicts: dict[str, Verdict] = {}
         self._fatal: list[Case] = []  # small cases that end the process
         self._interned: dict[Case, Case] = {}
@@ -79,8 +79,12 @@ class Judgement:
             self._cases = [self._intern(case) for case in dict.fromkeys(self._cases)]
         except SubjectError as error:
             self._error = without(self._subject.name, error)
-        except (Crashed, TimedOut) as death:
-            self._death = death
+        except Crashed as death:
+            self._undriven = Status.CRASH, f"{death} when it was first called"
+        except TimedOut as death:
+            self._undriven = Status.TIMEOUT, f"{death} when it was first called"
+        except Exception:
+            self._undriven = Status.HARNESS_ERROR, itself_failed()
         return self.record()
 
     def record(self) -> SubjectRecord:
@@ -125,7 +129,12 @@ class Judgement:
         start = process_time()
         if requirement.id in self._verdicts:
             return self._verdicts[requirement.id]
-        verdict = self._judge(requirement)
+        try:
+            verdict = self._judge(requirement)
+        except SubjectError as error:
+            verdict = self._verdict(requirement, Status.HARNESS_ERROR, f"the adapter: {error}")
+        except Exception:
+            verdict = self._verdict(requirement, Status.HARNESS_ERROR, itself_failed())
         self._verdicts[requirement.id] = verdict
         if self._attend is not None:
             self._attend.forget(keep={case.call for case in self._cases})
@@ -146,9 +155,8 @@ class Judgement:
 
     def _judge(self, requirement: Requirement) -> Verdict:
         attend, declaration = self._attend, self._declaration
-        if self._death is not None and requirement.id == FIRST:
-            status = Status.CRASH if isinstance(self._death, Crashed) else Status.TIMEOUT
-            return self._verdict(requirement, status, f"{self._death} when it was first called")
+        if self._undriven is not None and requirement.id == FIRST:
+            return self._verdict(requirement, *self._undriven)
         if attend is None or declaration is None:
             return self._verdict(requirement, Status.BLOCKED, self._error or f"{FIRST} failed")
         missing = set(requirement.info.needs) - declaration.offered
@@ -202,15 +210,9 @@ class Judgement:
             except NotMet as reason:
                 unmet = str(reason)
                 continue
-            except SubjectError as error:
-                return self._verdict(requirement, Status.HARNESS_ERROR, f"the adapter: {error}")
-            except Exception:
-                return self._verdict(
-                    requirement,
-                    Status.HARNESS_ERROR,
-                    f"headcheck itself failed on {case}: {traceback.format_exc(limit=-3)}",
-                    examples=tried + 1,
-                )
+            except Exception as error:
+                error.add_note(f"on {case}")
+                raise
             tried += 1
             situations.update(case.situations())
             if failure is not None and self._excused(requirement, attend, case):
@@ -306,6 +308,11 @@ class Judgement:
         if failure.kind == "crash":
             self._fatal.append(smallest)
         return smallest, found[smallest]
+
+
+def itself_failed() -> str:
+    """Return the exception being handled as a message that can be reported."""
+    return f"headcheck itself failed: {traceback.format_exc(limit=-3)}"
 
 
 def without(name: str, error: SubjectError) -> str:

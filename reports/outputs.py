@@ -33,7 +33,7 @@ def requested(text: str) -> tuple[str, Path]:
     formats = ", ".join(FORMATS)
     if name not in FORMATS:
         near = difflib.get_close_matches(name.lower(), FORMATS, n=1)
-        hint = f"; did you mean {near[0]}?" if near else ""
+        hint = f"; did you mean {near[0]}?" if near else "."
         raise OutputError(f"no output format {name!r}{hint} Expected FORMAT=FILE with one of {formats}")
     if not equals or not path:
         raise OutputError(f"no file given in {text!r}; expected {name}=FILE")

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from .usage import Misuse
+from .usage import Group, Misuse
 
 COMMANDS = {
     "run": "run:command",
@@ -29,7 +29,7 @@ COMMANDS = {
 }
 
 
-class Commands(click.Group):
+class Commands(Group):
     """Imports a command when it is asked for, and answers a misspelt one with the nearest known."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,8 +48,8 @@ class Commands(click.Group):
         """Find the command named, or say which was probably meant."""
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise Misuse(f"no command {args[0]!r}{hint} Expected one of {', '.join(COMMANDS)}.")
+            hint = f"did you mean {near[0]}?" if near else f"expected one of {', '.join(COMMANDS)}"
+            raise Misuse(f"no command {args[0]!r}; {hint}")
         return super().resolve_command(ctx, args)
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import click
 
-from .usage import Misuse, UsageCommand
+from .usage import Group, Misuse, UsageCommand
 
 
-@click.group(name="adapter")
+@click.group(name="adapter", cls=Group)
 def group() -> None:
-    """Write an adapter for an implementation that cannot be driven without one."""
+    """Write an adapter for what cannot be driven without one."""
 
 
 @group.command(name="new", cls=UsageCommand)
 @click.argument("subject")
 def new(subject: str) -> None:
-    """Print a stub of an adapter for SUBJECT, which runs as it is for a class of the tutorial's shape."""
+    """Print a stub of an adapter for SUBJECT.  For a class of the tutorial's shape it runs as it is."""
     from headcheck.adapters.protocol import SubjectError
     from headcheck.adapters.stub import stub
 

@@ -6,21 +6,22 @@ from pathlib import Path
 
 import click
 
-from .usage import Misuse, UsageCommand
+from .usage import Group, Misuse, UsageCommand
 
 FILE = "headcheck-baseline.toml"
 
 
-@click.group(name="baseline")
+@click.group(name="baseline", cls=Group)
 def group() -> None:
     """Write down known failures, and take out those that are mended."""
 
 
 @group.command(name="write", cls=UsageCommand)
-@click.argument("results", type=click.Path(path_type=Path))
-@click.option("--baseline", "path", type=click.Path(path_type=Path), default=FILE, show_default=True)
+@click.argument("results", metavar="RESULTS.json", type=click.Path(path_type=Path))
+@click.option("--baseline", "path", type=click.Path(path_type=Path), metavar="F", default=FILE,
+              show_default=True, help="The list of known failures (TOML).")  # fmt: skip
 def write(results: Path, path: Path) -> None:
-    """Write the failures of RESULTS.json as known; the reasons of entries that stay are kept."""
+    """Write the failures of RESULTS.json as known.  What people wrote into entries that stay is kept."""
     from .. import baseline, record
 
     try:
@@ -37,8 +38,9 @@ def write(results: Path, path: Path) -> None:
 
 
 @group.command(name="prune", cls=UsageCommand)
-@click.argument("results", type=click.Path(path_type=Path))
-@click.option("--baseline", "path", type=click.Path(path_type=Path), default=FILE, show_default=True)
+@click.argument("results", metavar="RESULTS.json", type=click.Path(path_type=Path))
+@click.option("--baseline", "path", type=click.Path(path_type=Path), metavar="F", default=FILE,
+              show_default=True, help="The list of known failures (TOML).")  # fmt: skip
 def prune(results: Path, path: Path) -> None:
     """Take out the entries that RESULTS.json shows to be mended."""
     from .. import baseline, record

@@ -62,9 +62,9 @@ def command(
     file: Path | None,
     form: str,
 ) -> None:
-    """Show what a configuration means: its shapes stage by stage, its cost, and advice on its heads.
+    """Show the shapes, the cost and advice for a configuration.
 
-    Ends with status 1 where num_heads does not divide d_model: no multi-head attention can be built.
+    Exit status: 1 where num_heads does not divide d_model, so that no multi-head attention can be built.
     """
     fields = None if file is None else _fields(file)
     d_model = d_model if d_model is not None or fields is None else fields.d_model

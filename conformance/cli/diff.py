@@ -10,8 +10,8 @@ from .usage import Misuse, UsageCommand
 
 
 @click.command(name="diff", cls=UsageCommand)
-@click.argument("old", type=click.Path(path_type=Path))
-@click.argument("new", type=click.Path(path_type=Path))
+@click.argument("old", metavar="OLD.json", type=click.Path(path_type=Path))
+@click.argument("new", metavar="NEW.json", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text",
               show_default=True, help="How to print.")  # fmt: skip
 def command(old: Path, new: Path, form: str) -> int:

@@ -16,14 +16,16 @@ FIXED, STILL_FAILING, CANNOT = "fixed", "still failing", "cannot be built"
 
 
 @click.command(name="replay", cls=UsageCommand)
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", metavar="RESULTS.json", type=click.Path(path_type=Path))
 @click.argument("id", required=False)
 @click.option("--subject", metavar="SUBJECT", help="Only the failures of this subject.")
 @click.option("--script", is_flag=True, help="Print the scripts instead of running anything.")
 @click.option("--isolate/--no-isolate", default=True, show_default=True,
               help="Run each subject in a process of its own.")  # fmt: skip
 def command(results: Path, id: str | None, subject: str | None, script: bool, isolate: bool) -> int:
-    """Replay the failures of RESULTS.json, or those of one requirement.
+    """Make recorded failures happen again, or see them mended.
+
+    All of RESULTS.json, or those of one requirement.
 
     Exit status: 0 all fixed, 1 still failing, 4 cannot be built, 5 nothing to replay.
     """

@@ -10,10 +10,11 @@ from .usage import Misuse, UsageCommand
 
 
 @click.command(name="report", cls=UsageCommand)
-@click.argument("results", type=click.Path(path_type=Path))
+@click.argument("results", metavar="RESULTS.json", type=click.Path(path_type=Path))
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write the page.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="F", help="Write JUnit XML.")
-@click.option("--output", multiple=True, metavar="FORMAT=FILE", help="Write any other output.")
+@click.option("--output", multiple=True, metavar="FORMAT=FILE",
+              help="Write any other output; its formats are those of `headcheck run`.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print one line a subject.")
 def command(
     results: Path, html: Path | None, junit: Path | None, output: tuple[str, ...], quiet: bool

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
+import sys
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..session import Session
     from ..verdicts import Run
 
+PREFIX = "HEADCHECK"  # of environment variables
 DEFAULT_REPORT = "headcheck-report.html"
 PROFILES = ("smoke", "standard", "deep")
 
@@ -29,24 +31,21 @@ class RunCommand(UsageCommand):
 
     def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
         """Read the settings file before the arguments."""
-        known = [parameter.name for parameter in self.params if parameter.name]
-        return super().make_context(
-            *args,
-            default_map=settings(Path.cwd(), known),
-            auto_envvar_prefix="HEADCHECK",
-            **{key: value for key, value in kwargs.items() if key != "auto_envvar_prefix"},
-        )
+        known = [parameter for parameter in self.params if parameter.name != "case_text"]
+        from_file = {"default_map": settings(Path.cwd(), known), "auto_envvar_prefix": PREFIX}
+        return super().make_context(*args, **(kwargs | from_file))
 
 
 @click.command(name="run", cls=RunCommand)
-@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
+@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...", envvar=f"{PREFIX}_SUBJECTS")
 @click.option("--profile", type=click.Choice(PROFILES), default="standard", show_default=True,
               help="How much to try.")  # fmt: skip
 @click.option(
     "--only", multiple=True, metavar="GLOB", help="Judge only requirements that match, e.g. 'MASK-*'."
 )
 @click.option("--skip", multiple=True, metavar="GLOB", help="Leave out requirements that match.")
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything drawn.")
+@click.option("--seed", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
+              help="Of everything drawn.")  # fmt: skip
 @click.option("--case", "case_text", metavar="JSON", help="Judge on this case first, as a failure prints it.")
 @click.option("--strict", is_flag=True, help="A deviation from a SHOULD fails the run.")
 @click.option("--baseline", type=click.Path(path_type=Path), metavar="F", help="Known failures (TOML).")
@@ -56,9 +55,9 @@ class RunCommand(UsageCommand):
 @click.option("--no-html", is_flag=True, help="Write no report.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="F", help="Write JUnit XML.")
 @click.option("--output", multiple=True, metavar="FORMAT=FILE",
-              help="json, html, junit, sarif, github, summary, gitlab, badge, badge-svg.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(min=0.1), default=60.0, show_default=True,
-              help="Seconds one call may take.")  # fmt: skip
+              help="Write json, html, junit, sarif, github, summary, gitlab, badge, badge-svg.")  # fmt: skip
+@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", default=60.0, show_default=True,
+              help="What one call may take.")  # fmt: skip
 @click.option("--isolate/--no-isolate", default=True, show_default=True,
               help="Run each subject in a process of its own, which may die.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print one line a subject.")
@@ -68,6 +67,9 @@ def command(**options: Any) -> int:
     A SUBJECT is package.module:Name, path/to/file.py:Name (a glob takes every class it matches:
     file.py:My*), or a built-in name (`headcheck list`).  With none: the bundled NumPy reference and
     every built-in whose framework is installed.
+
+    Options can also be set in [tool.headcheck] of pyproject.toml or in headcheck.toml, and by
+    environment variables like HEADCHECK_PROFILE, which stand over the file.
 
     Exit status: 0 conformant, 1 not conformant, 2 interrupted, 3 an error of headcheck's own, 4 usage,
     5 nothing judged.
@@ -99,13 +101,30 @@ def _outputs(options: dict[str, Any]) -> list[tuple[str, Path]]:
         outputs += [requested(text) for text in options["output"]]
     except OutputError as error:
         raise Misuse(str(error)) from None
-    for _, path in outputs:
-        folder = path.parent
-        if not folder.is_dir():
-            raise Misuse(f"cannot write {path}: there is no folder {folder}")
-        if path.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-            raise Misuse(f"cannot write {path}: expected a file in a folder that can be written to")
+    for number, (form, path) in enumerate(outputs):
+        reason = unwritable(path)
+        if reason:
+            hint = "; give --html FILE or --no-html" if form == "html" else ""
+            raise Misuse(f"cannot write {path}: {reason}{hint}")
+        for other, same in outputs[:number]:
+            if same == path and other != form:
+                raise Misuse(f"{path} is given for {other} and for {form}; expected a file for each")
     return outputs
+
+
+def unwritable(path: Path) -> str:
+    """Return why a file cannot be written, "" where it can; nothing is left of the attempt."""
+    there = path.exists()
+    if there and not (path.is_file() or path.is_dir()):
+        return ""  # a pipe or a device, which would take the attempt for the text
+    try:
+        with path.open("ab"):
+            pass
+        if not there:
+            path.unlink()
+    except OSError as error:
+        return f"there is no folder {path.parent}" if not path.parent.is_dir() else str(error.strerror)
+    return ""
 
 
 class Sessions:
@@ -181,8 +200,9 @@ def _plan(
     )
     replayed: dict[tuple[str, str], tuple[Case, ...]] = {}
     for entry in known.entries if known else ():
+        where = f"{options['baseline']}: the case of {entry.requirement} on {entry.subject}"
         if entry.case:  # what is known to fail is tried first
-            replayed[entry.pair] = (*replayed.get(entry.pair, ()), _case(entry.case, f"{entry.pair}"))
+            replayed[entry.pair] = (*replayed.get(entry.pair, ()), _case(entry.case, where))
     if options["case_text"]:
         try:
             record = json.loads(options["case_text"])
@@ -201,8 +221,8 @@ def _case(record: Any, where: str) -> Case:
 
     try:
         return Case.from_record(record)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise Misuse(f"{where} is not a case: {error}; expected one as a failure prints it") from None
+    except ValueError as error:
+        raise Misuse(f"{where}: {error}") from None
 
 
 def _nearest(glob: str, known: Sequence[str]) -> str:
@@ -216,7 +236,11 @@ def _carry_out(plan: Plan, sessions: Sessions, options: dict[str, Any]) -> Run:
     from ..campaign import carry_out
     from .progress import progress
 
-    with progress(len(plan.subjects) * len(plan.requirements), quiet=options["quiet"]) as on_event:
+    # Without a process of its own, what a subject prints is kept out of the results at least.
+    with (
+        redirect_stdout(sys.stderr),
+        progress(len(plan.subjects) * len(plan.requirements), quiet=options["quiet"]) as on_event,
+    ):
         return carry_out(plan, sessions, on_event)
 
 

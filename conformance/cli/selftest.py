@@ -30,7 +30,9 @@ def command(
     html: Path | None,
     quiet: bool,
 ) -> int:
-    """Judge every planted fault and every right style, and print what each is caught by.
+    """Judge the suite itself, by planted faults and right styles.
+
+    Prints what each fault is caught by, and which right style is accused.
 
     Exit status: 0 where every fault is caught by the requirement meant for it and no right style is
     accused, else 1.

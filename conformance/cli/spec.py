@@ -13,7 +13,7 @@ from .usage import Misuse, UsageCommand
 
 @click.command(name="list", cls=UsageCommand)
 def subjects() -> None:
-    """List the built-in subjects, and whether their framework is installed."""
+    """List the built-in subjects.  A note says where a framework is not installed."""
     from headcheck.adapters.subjects import BUILT_IN, installed
 
     here = set(installed())
@@ -65,7 +65,7 @@ def _print_table(infos: list[RequirementInfo]) -> None:
 @click.command(name="explain", cls=UsageCommand)
 @click.argument("id")
 def explain(id: str) -> None:
-    """Explain one requirement: what it says, why it matters, how it is judged."""
+    """Explain one requirement: what it says and why it matters."""
     from rich.console import Console
     from rich.markup import escape
 
