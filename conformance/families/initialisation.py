@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import combinations
 from math import log, sqrt
 
 import numpy as np
@@ -98,12 +99,15 @@ def resembling(size: float, largest: float) -> str:
     "and training never tells them apart again.",
 )
 def distinct(attend: Attend, case: Case) -> Failure | None:
-    """The projections start different, and none shares its storage with another."""
+    """Projections and heads start different, and no projection shares its storage with another."""
     parameters = attend.read(fresh(case, attend))
-    for i, name in enumerate(MATRICES):
-        for other in MATRICES[i + 1 :]:
-            if np.array_equal(getattr(parameters, name), getattr(parameters, other)):
-                return Failure(f"{name} and {other} start with the same numbers")
+    drawn = {name: getattr(parameters, name) for name in MATRICES}
+    for role in ("W_q", "W_k", "W_v"):
+        heads = np.split(drawn[role], HEADS, axis=1)
+        drawn |= {f"head {head} of {role}": W for head, W in enumerate(heads)}
+    for (name, one), (other, two) in combinations(drawn.items(), 2):
+        if np.array_equal(one, two):
+            return Failure(f"{name} and {other} start with the same numbers")
     again = attend.read(replace(fresh(case, attend), seed=case.seed + 1))
     attend.measured["another seed gives other weights"] = not np.array_equal(parameters.W_q, again.W_q)
     if not attend.offers("parameters"):
