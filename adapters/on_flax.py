@@ -108,7 +108,7 @@ class LinenAdapter(FlaxAdapter):
 
     def refuse(self, build: Build) -> None:
         """Initialise abstractly: that is when linen looks at the sizes."""
-        linen_shapes(Build(build.d_model, build.num_heads))  # and it looks at nothing else
+        linen_shapes(Build(build.d_model, build.num_heads, dropout=build.dropout))
 
     def initialise(self, build: Build, seed: Any) -> dict[str, Any]:
         """Return the initial weights."""
