@@ -6,6 +6,7 @@ from shlex import quote
 from typing import Any
 
 import numpy as np
+
 from .attend import Attend
 from .cases import Case
 from .observation import Failure
