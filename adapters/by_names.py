@@ -102,7 +102,11 @@ class ByNames(Adapter):
         return self.forward.arguments(values)
 
     def accepted(self, call: Call) -> Call:
-        """Return the call with its mask in a form that the class takes."""
+        """Return the call with its mask in a form that the class takes.
+
+        Whatever trial calls this needs are made now, not in the middle of a call that is timed or counted.
+        """
+        _ = self.answer
         if call.mask is None or call.mask.form in self.conventions.mask_forms:
             return call
         return replace(call, mask=replace(call.mask, form=self.conventions.mask_forms[0]))

@@ -179,7 +179,7 @@ def _run(place: str, load: Callable[[], T]) -> T:
 
 
 def is_the_users(error: BaseException) -> bool:
-    """Return whether an exception is the user's Ctrl-C: a KeyboardInterrupt that no raise statement raised."""
+    """Return whether an exception is Ctrl-C: a KeyboardInterrupt that no raise statement raised."""
     trace = error.__traceback__ if isinstance(error, KeyboardInterrupt) else None
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -79,6 +79,10 @@ class ClassAdapter(ByNames, TorchAdapter):
         """Call the module on the variant named by the call."""
         return super().call(module, self.accepted(call))
 
+    def count(self, module: Built, call: Call) -> Mapping[str, int]:
+        """Return the operations of one call, and those of its gradients where a cotangent is given."""
+        return super().count(module, self.accepted(call))
+
     def attend(self, module: nn.Module, call: Call, mode: Mode, inputs: Inputs) -> Returned:
         """Call the module with the arguments that its forward has, and sort what comes back."""
         if not call.stages:

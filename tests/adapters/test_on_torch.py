@@ -447,7 +447,8 @@ def test_a_class_that_is_told_its_scale() -> None:
     np.testing.assert_allclose(perform(adapter, made).weights, np.full((2, 2, 3, 5), 0.2))
 
 
-def test_counting(tutorial: Adapter) -> None:
+def test_counting() -> None:
     made = call(4, 4, d_model=8)
-    counted = tutorial.count(tutorial.build(made.build), made)
+    fresh = load("torch")  # its trial calls are still to come, and must not be counted
+    counted = fresh.count(fresh.build(made.build), made)
     assert counted["matmul"] == 2 * (4 * 2 * 4 * 8 * 8 + 2 * 2 * 4 * 4 * 8)
