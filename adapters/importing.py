@@ -96,7 +96,7 @@ def imported(place: str) -> ModuleType:
 
 
 def statements(reference: str, implementation: Any) -> list[str]:
-    """Return lines of Python that import an implementation: from a file, if the reference names one.
+    """Return lines of Python that import an implementation from where the reference says it is.
 
     Raises:
         SubjectError: it was made inside of a function, where no script can import it from.
@@ -104,11 +104,12 @@ def statements(reference: str, implementation: Any) -> list[str]:
     name = name_of(reference, implementation)
     if "<" in name:
         raise SubjectError(f"{reference}: was made inside of a function; no script can import it.")
-    path = Path(reference.rpartition(":")[0])
-    if implementation.__module__ == "__main__":
+    place = reference.rpartition(":")[0] or implementation.__module__
+    path = Path(place)
+    if place == "__main__":
         path = Path(getattr(sys.modules["__main__"], "__file__", ""))
     if path.suffix != ".py":
-        return [f"from {implementation.__module__} import {name.partition('.')[0]}"]
+        return [f"from {place} import {name.partition('.')[0]}"]
     folder, dotted = _package(path)
     return [
         "import sys",
@@ -119,7 +120,7 @@ def statements(reference: str, implementation: Any) -> list[str]:
 
 def name_of(reference: str, implementation: Any) -> str:
     """Return the name of an implementation in the module that it is imported from."""
-    written = reference.rpartition(":")[2] if ".py:" in reference else ""
+    written = reference.rpartition(":")[2] if ":" in reference else ""
     return written or str(getattr(implementation, "__qualname__", "<partial>"))
 
 
