@@ -24,6 +24,7 @@ from .storage import Slot
 from .trial import Answer
 
 IGNORED = ("memory", "lengths")  # roles of arguments that are never given
+PADDING_TRUE = "block"  # a padding mask marks the padding, as in torch.nn.MultiheadAttention
 
 
 class ByNames(Adapter):
@@ -242,9 +243,12 @@ class ByNames(Adapter):
         stages = {f"stage {stage}": name for stage, name in discovery.stages(type(self.trial_module)).items()}
         where = self.answer
         weights = f"self.{where.kept}" if where.kept else f"returned, item {where.weights}"
+        padding = self.forward.names.get("padding", ())
+        meaning = f"True means {self.said.get('padding_true', PADDING_TRUE)}"
         return {
             **self.constructor.found("constructor"),
             **self.forward.found("forward"),
+            **({"forward padding": f"{padding[0]} ({meaning})"} if padding else {}),
             **held,
             **stages,
             "attention weights": weights if where.has_weights else "none",

@@ -32,6 +32,7 @@ class Matched:
     required: frozenset[str]  # names without a default
     positional: tuple[str, ...] = ()  # names that cannot be passed by keyword
     defaults: Mapping[str, Any] = field(default_factory=dict)
+    left: tuple[str, ...] = ()  # names of no known role, which keep their defaults
 
     def __contains__(self, role: str) -> bool:
         return role in self.names
@@ -53,7 +54,8 @@ class Matched:
 
     def found(self, where: str) -> dict[str, str]:
         """Return what was matched, for `Declaration.found`."""
-        return {f"{where} {role}": ", ".join(names) for role, names in self.names.items()}
+        found = {f"{where} {role}": ", ".join(names) for role, names in self.names.items()}
+        return found | ({f"{where} left alone": ", ".join(self.left)} if self.left else {})
 
 
 class Configuration:
@@ -115,7 +117,7 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
             + f". Expected one for d_model ({usual(CONSTRUCTOR, 'd_model')}, ...) and one for num_heads "
             f"({usual(CONSTRUCTOR, 'num_heads')}, ...), the others with defaults.\n{advice(subject)}"
         )
-    return Matched(title, names, required, _positional(parameters), _defaults(parameters))
+    return _matched(title, parameters, names)
 
 
 def constructor_values(build: Build) -> dict[str, Any]:
@@ -165,7 +167,7 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
             + ". Expected query, key, value (or Q, K, V; or x alone for self-attention) and perhaps mask.\n"
             + advice(subject)
         )
-    return Matched(title, names, required, _positional(parameters), _defaults(parameters))
+    return _matched(title, parameters, names)
 
 
 def projections(attributes: Iterable[str], subject: str) -> dict[str, str]:
@@ -252,6 +254,18 @@ def _by_role(parameters: Iterable[inspect.Parameter], roles: Mapping[str, str]) 
     return names
 
 
+def _matched(title: str, parameters: list[inspect.Parameter], names: dict[str, tuple[str, ...]]) -> Matched:
+    known = {name for listed in names.values() for name in listed}
+    return Matched(
+        title,
+        names,
+        required=frozenset(p.name for p in parameters if p.default is p.empty),
+        positional=tuple(p.name for p in parameters if p.kind is POSITIONAL_ONLY),
+        defaults=_defaults(parameters),
+        left=tuple(p.name for p in parameters if p.name not in known),
+    )
+
+
 def _unknown(parameters: Iterable[inspect.Parameter], names: Mapping[str, tuple[str, ...]]) -> list[str]:
     """Return the required parameters that have no role."""
     known = {name for listed in names.values() for name in listed}
@@ -266,10 +280,6 @@ def _same(value: Any, default: Any) -> bool:
     return value is default or (
         type(value) is type(default) and isinstance(value, SCALARS) and value == default
     )
-
-
-def _positional(parameters: Iterable[inspect.Parameter]) -> tuple[str, ...]:
-    return tuple(p.name for p in parameters if p.kind is POSITIONAL_ONLY)
 
 
 def _written(function: Callable[..., Any], parameters: Iterable[inspect.Parameter]) -> str:

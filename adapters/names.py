@@ -49,7 +49,7 @@ FORWARD: Synonyms = {
     "memory": "context memory kv x_kv inputs_kv encoder_hidden_states key_value_states encoder_output",
     "mask": "mask attn_mask attention_mask att_mask masks src_mask tgt_mask qk_mask",
     "additive": "attn_bias attention_bias additive_mask",
-    "padding": "key_padding_mask padding_mask pad_mask key_mask src_key_padding_mask",
+    "padding": "key_padding_mask padding_mask pad_mask src_key_padding_mask",
     "lengths": "valid_lens valid_len valid_length valid_lengths key_lengths lengths seq_lens",
     "causal": "is_causal causal use_causal_mask",
     "scale": "scale softmax_scale sm_scale",

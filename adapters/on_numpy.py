@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
-from .by_names import ByNames
+from .by_names import PADDING_TRUE, ByNames
 from .counting_numpy import count
 from .importing import source_of
 from .on_numpy_script import script
@@ -178,7 +178,7 @@ class ClassAdapter(ByNames):
         if call.mask is not None:
             given["mask"] = handed_over(call.mask, self.said.get("mask_true", "attend"), call.build.dtype)
         if call.padding is not None:
-            given["padding"] = call.padding == (self.said.get("padding_true", "block") == "attend")
+            given["padding"] = call.padding == (self.said.get("padding_true", PADDING_TRUE) == "attend")
         return given
 
     def _call(self, module: Built, call: Call) -> Result:

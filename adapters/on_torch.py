@@ -18,7 +18,7 @@ from headcheck.reference.parameters import Parameters
 from torch import Tensor, nn
 
 from . import on_torch_weights as weights
-from .by_names import ByNames
+from .by_names import PADDING_TRUE, ByNames
 from .importing import source_of
 from .on_torch_call import DTYPES, Built, Inputs, Mode, Returned, TorchAdapter, as_float64, seeded
 from .on_torch_class_script import script
@@ -36,8 +36,7 @@ class ClassAdapter(ByNames, TorchAdapter):
     def __init__(self, implementation: Callable[..., Any], subject: str):
         super().__init__(implementation, subject)
         self.mask_true = self.said.get("mask_true", "attend")
-        # What is called a padding mask marks the padding, as in torch.nn.MultiheadAttention.
-        self.padding_true = self.said.get("padding_true", "block")
+        self.padding_true = self.said.get("padding_true", PADDING_TRUE)
 
     def declare(self) -> Declaration:
         """Find out what the class offers; SubjectError where it cannot be driven."""

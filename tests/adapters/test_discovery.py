@@ -113,6 +113,11 @@ def test_forward_roles() -> None:
     assert matched.arguments(given) == ([], {"values": 3, "keys": 2, "query": 1, "mask": None})
 
 
+def test_what_is_left_alone_is_reported() -> None:
+    matched = discovery.forward(lambda q, k, v, mask=None, cache=None: 0, "m:f")
+    assert matched.found("forward")["forward left alone"] == "cache"
+
+
 def test_the_second_key_is_for_the_dropout() -> None:
     def forward(
         query: object, key_: object, value: object, mask: object = None, *, key: object = None
