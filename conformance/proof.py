@@ -73,7 +73,7 @@ def worst(
 ) -> tuple[tuple[int, ...], float, float]:
     """Return where the error over the bound is largest, the error there, and the ratio."""
     expected, bound = np.broadcast_to(expected, actual.shape), np.broadcast_to(bound, actual.shape)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         error = np.abs(actual - expected)
         same = (actual == expected) | np.isposinf(bound) | (np.isnan(actual) & np.isnan(expected))
         ratio = np.where(same, 0.0, np.where(np.isfinite(error), error / bound, np.inf))
