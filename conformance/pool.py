@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from time import monotonic
 
 from headcheck.adapters.protocol import DType
+from headcheck.reference.dtypes import FORMATS
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import find as hypothesis_find
 from hypothesis import seed as hypothesis_seed
@@ -191,9 +192,11 @@ def shape(case: Case) -> tuple[int, ...]:
 def in_turn(everything: list[Case], dtypes: Sequence[DType]) -> dict[tuple[int, ...], DType]:
     """Return, by shape, the dtype that a requirement on every dtype is judged in where it is not its own.
 
-    Every other shape takes its turn in the dtypes that none has, so that each shape is met in two at most.
+    Of four shapes two keep their own, so that a failure is met there first, and two take turns in the
+    dtypes that none has: each shape is met in two dtypes at most.
     """
     own = {case.dtype for case in everything}
-    others = [dtype for dtype in dtypes if dtype not in own]
-    shapes = list(dict.fromkeys(shape(case) for case in everything))[::2]
-    return {sizes: others[turn % len(others)] for turn, sizes in enumerate(shapes)} if others else {}
+    others = sorted(set(dtypes) - own, key=lambda dtype: FORMATS[dtype].unit)
+    shapes = list(dict.fromkeys(shape(case) for case in everything))
+    turns = [sizes for place, sizes in enumerate(shapes) if place % 4 >= 2]
+    return {sizes: others[turn % len(others)] for turn, sizes in enumerate(turns)} if others else {}

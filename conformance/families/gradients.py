@@ -71,7 +71,7 @@ def likeness(gradient: Measured) -> str:
         return ""
     factor = float((values * exact).sum() / np.square(exact).sum()) if exact.any() else 0.0
     if np.all(np.abs(values - factor * exact) <= gradient.lawful() * (1.0 + abs(factor))):
-        return f": it is {factor:.6g} times that"
+        return f": it is {factor:.4g} times that"
     return ""
 
 

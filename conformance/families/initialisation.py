@@ -92,7 +92,7 @@ def resembling(size: float, largest: float) -> str:
     "INIT-DISTINCT",
     MUST,
     needs={"read"},
-    depends_on=(),
+    depends_on=("PROJ-COUNT",),
     once=True,
     formula=r"W_q \ne W_k \ne W_v \ne W_o",
     why="W_q = W_k makes every score symmetric; one seed for all four, or one module assigned four times, "

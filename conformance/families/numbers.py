@@ -20,7 +20,8 @@ from ..specification import MUST, SHOULD, requirement, unmasked
     needs={"parameters"},
     every_dtype=True,
     share=0.3,
-    situation=lambda case: replace(case, recipe="normal") if case.recipe == "large" else case,
+    # Small integers are exact in every dtype, and large scores hide an error in a softmax that is settled.
+    situation=lambda case: case if case.recipe == "ties" else replace(case, recipe="normal"),
     formula=r"|\hat{y} - y| \le 12\,\sigma(y), \quad \sigma \text{ from the dtype and the sizes}",
     why="A constant tolerance accuses right code in bfloat16 and lets tf32 scores pass in float32; a bound "
     "for each element does neither.",

@@ -31,8 +31,9 @@ def rowsum(attend: Attend, case: Case) -> Failure | None:
     rows = ~seen.expected.empty_rows[..., 0]
     unit = FORMATS[case.dtype].unit
     total = seen.weights.values.sum(axis=-1)
-    # Each weight carries the rounding of exp, sum and quotient; the errors of a row add like a random walk.
-    bound = 12.0 * unit * (np.sqrt(np.square(seen.weights.values).sum(axis=-1)) + 1.0)
+    # Each weight carries the rounding of exp and quotient, and the row that of its sum, added up one by one.
+    summed = np.sqrt(1.0 + case.n_k / 3.0)
+    bound = 12.0 * unit * (np.sqrt(np.square(seen.weights.values).sum(axis=-1)) + summed)
     bad = rows & ~(np.abs(total - 1.0) <= bound)
     if not bad.any():
         return None
