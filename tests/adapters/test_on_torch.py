@@ -121,6 +121,7 @@ def test_what_was_found_is_reported() -> None:
     assert strange("BareTransposed").declare().found["W_o"] == "wo (out d)"
     assert strange("Bare").declare().found["attention weights"] == "returned, item 0"
     assert strange("Annotated").declare().found["attention weights"] == "self.attn"
+    assert strange("LikeTorch").declare().found["forward padding"] == "key_padding_mask (True means block)"
     assert strange("ValuesFirst").declare().notes == (
         "the attention weights come back averaged over the heads",
     )
