@@ -14,14 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from .importing import source_of
-from .on_jax_function import (
-    DTYPES,
-    Arrays,
-    FunctionalAdapter,
-    Path,
-    parameter_names,
-    versions_of,
-)
+from .on_jax_function import DTYPES, Arrays, FunctionalAdapter, Path, versions_of
 from .on_jax_script import Source
 from .protocol import Build, Call, Conventions, Declaration, DType, Variant
 
@@ -40,6 +33,7 @@ class DotProductAttentionAdapter(FunctionalAdapter):
 
     def declare(self) -> Declaration:
         """Return what the operation offers; it returns no attention weights."""
+        eager = () if compiles("float16") else ("float16 runs eagerly: it cannot be compiled for the CPU",)
         return Declaration(
             framework="jax",
             capabilities=frozenset(
@@ -61,28 +55,16 @@ class DotProductAttentionAdapter(FunctionalAdapter):
             ),
             versions=versions_of("jax", "jaxlib"),
             source=source_of(jax.nn.dot_product_attention),
-            notes=(
-                "a core operation: headcheck adds the projections",
-                *(
-                    ()
-                    if compiles("float16")
-                    else ("float16 runs eagerly: it cannot be compiled for the CPU",)
-                ),
-            ),
+            notes=("a core operation: headcheck adds the projections", *eager),
         )
 
     def initialise(self, build: Build, seed: Any) -> dict[str, Any]:
         """Return Xavier-uniform weights and zero biases: the operation has none of its own."""
-        dtype = DTYPES[build.dtype]
+        d, dtype = build.d_model, DTYPES[build.dtype]
         xavier = jax.nn.initializers.xavier_uniform()
-        names = parameter_names(build)
-        keys = jax.random.split(jax.random.key(seed), len(names))
-        return {
-            name: xavier(key, (build.d_model, build.d_model), dtype)
-            if name.startswith("W")
-            else jnp.zeros(build.d_model, dtype)
-            for name, key in zip(names, keys, strict=True)
-        }
+        keys = dict(zip("qkvo", jax.random.split(jax.random.key(seed), 4), strict=True))
+        weights = {f"W_{name}": xavier(key, (d, d), dtype) for name, key in keys.items()}
+        return weights | ({f"b_{name}": jnp.zeros(d, dtype) for name in keys} if build.bias else {})
 
     def path(self, module: Any, call: Call) -> Path:
         """Return the path of the call: the scale goes in as an array, so none is compiled for itself."""

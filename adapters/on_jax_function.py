@@ -11,7 +11,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from importlib import import_module
 from importlib.metadata import version
@@ -26,7 +26,7 @@ from .counting_jax import apart, count
 from .on_jax_compiled import Compiled
 from .on_jax_masks import handed_over, one_page_an_example
 from .on_jax_script import Source, script
-from .protocol import Adapter, Build, Call, Declaration, DType, Result, Variant
+from .protocol import Adapter, Build, Call, DType, Result, Variant
 
 Arrays = Mapping[str, Any]
 """Arrays by name: of JAX, of NumPy, or the tracers that stand for them."""
@@ -34,7 +34,6 @@ Arrays = Mapping[str, Any]
 DTYPES: Mapping[str, np.dtype[Any]] = {
     name: np.dtype(getattr(jnp, name)) for name in ("float64", "float32", "bfloat16", "float16")
 }
-BIASES = ("b_q", "b_k", "b_v", "b_o")
 
 
 @dataclass(frozen=True)
@@ -135,13 +134,6 @@ class JaxAdapter(Adapter):
             by_sequence = {}
         return output, weights, {**by_parameter, **by_sequence}
 
-    def traced(self, module: Any, call: Call) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Return a function and the arguments on which it makes this call, for whoever walks its jaxpr.
-
-        A float64 call must be traced inside ``precision_of("float64")``.
-        """
-        return partial(self.compute, self.path(module, call)), self.arguments(module, call)
-
     def call(self, module: Any, call: Call) -> Result:
         """Call the implementation, jitted unless the variant is eager."""
         path = self.path(module, call)
@@ -202,10 +194,6 @@ class FunctionalAdapter(JaxAdapter):
     def initialise(self, build: Build, seed: Any) -> dict[str, Any]:
         """Return initial weights by their names in `Parameters`; ``seed`` may be a tracer."""
 
-    @abstractmethod
-    def declare(self) -> Declaration:
-        """Return what can be asked of this implementation."""
-
     def build(self, build: Build) -> Holder:
         """Return a module whose weights are initialised when they are first asked for."""
         return Holder(build)
@@ -251,9 +239,3 @@ def over_batch(forward: Callable[[Arrays], tuple[Any, Any]], inputs: Arrays) -> 
 def as_float64(array: Any) -> np.ndarray:
     """Return any JAX array as NumPy float64, which every dtype under test fits into."""
     return np.asarray(array, dtype=np.float64)
-
-
-def parameter_names(build: Build) -> tuple[str, ...]:
-    """Return the names of the parameters that a module of this build has."""
-    names = (parameter.name for parameter in fields(Parameters))
-    return tuple(name for name in names if build.bias or name not in BIASES)
