@@ -102,11 +102,9 @@ class OutputTwice(Steps):
 
 
 @fault("COST-QUADRATIC")
-class KeyValueProductForEachQuery(Steps):
-    """Keys and values are copied for every query, and each copy is multiplied with an identity of d_k."""
+class ValuesCopiedForEachQuery(Steps):
+    """Values are copied for every query, and each copy is multiplied by an identity of d_k."""
 
     def attend(self, weights: Array, V: Array) -> Array:
-        eye = self.cast(self.xp.eye(self.d_k), V.dtype)
-        copies = self.xp.concatenate([V[:, :, None]] * weights.shape[2], 2) if weights.shape[2] else V
-        same = (copies @ eye)[:, :, 0] if weights.shape[2] else V
-        return super().attend(weights, same)
+        copies = self.xp.concatenate([V[:, :, None]] * max(weights.shape[2], 1), 2)
+        return super().attend(weights, (copies @ self.cast(self.xp.eye(self.d_k), V.dtype))[:, :, 0])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .fault import MUTABLE, fault
+from .fault import fault
 from .softmax import OverScores
-from .steps import Array, OnArguments, OnMask, Steps
+from .steps import Array, OnMask, Steps
 
 
 def is_boolean(mask: Array) -> bool:
@@ -271,31 +271,3 @@ class MaskFromData(Steps):
         given = super().allowed(Q, K, V, mask, is_causal)
         padding = (K.sum(axis=-1) != 0)[:, None, None, :]
         return padding if given is None else given & padding
-
-
-@fault("MASK-PURE", on=MUTABLE)
-class MaskSticks(OnArguments):
-    """The first mask is kept, and used for later calls that bring none."""
-
-    remembered: Array | None = None
-
-    def arguments(
-        self, Q: Array, K: Array, V: Array, mask: Array | None
-    ) -> tuple[Array, Array, Array, Array | None]:
-        full = (Q.shape[0], self.num_heads, Q.shape[1], K.shape[1])
-        if mask is not None:
-            self.remembered = mask
-        elif self.remembered is not None and tuple(self.remembered.shape[-2:]) == full[-2:]:
-            fits = all(a in (1, b) for a, b in zip(self.remembered.shape[-4:-2], full, strict=False))
-            mask = self.remembered if fits else None
-        return Q, K, V, mask
-
-
-@fault("MASK-PURE", on=MUTABLE)
-class MaskWrittenTo(OnMask):
-    """The caller's mask is inverted in place, as `mask ^= True` would."""
-
-    def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
-        kept = mask * 1
-        self.overwrite(mask, mask == 0)
-        return kept

@@ -81,7 +81,7 @@ class WindowOfFour(Steps):
         return super().softmax(scores, near if allowed is None else near & allowed)
 
 
-@fault("ORDER-KEY")
+@fault("PROJ-ORACLE")
 class ValuesShifted(Steps):
     """Key j's weight averages the value of key j + 1."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .fault import fault
+from .fault import MUTABLE, fault
 from .steps import Array, OnResult, Steps
 
 
@@ -183,7 +183,7 @@ class OutputBiasMissing(Steps):
         return output if b is None else output - self.cast(b, output.dtype)
 
 
-@fault("PROJ-SENSITIVE")
+@fault("SOFTMAX-CONSTANT-V")
 class OutputBiasPerHead(Steps):
     """The heads' outputs are added up with b_o in each of them."""
 
@@ -256,7 +256,7 @@ class ResidualAdded(OnResult):
         return output + Q, weights
 
 
-@fault("PROJ-COUNT")
+@fault("PROJ-COUNT", on=MUTABLE)  # JAX's adapter does not drive matrices that are not square
 class OneKeyForAllHeads(Steps):
     """W_k makes one key of width d_k, which all heads share."""
 
@@ -270,7 +270,7 @@ class OneKeyForAllHeads(Steps):
         return super().split_heads(self.xp.concatenate([x] * self.num_heads, -1) if shared else x)
 
 
-@fault("PROJ-COUNT")
+@fault("PROJ-COUNT", on=MUTABLE)
 class HeadsOfFullWidth(Steps):
     """Every head projects to d_model columns: h times the parameters and h times the attention."""
 

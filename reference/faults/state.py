@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 
 from .fault import MUTABLE, fault
-from .steps import Array, OnArguments, OnResult, Steps
+from .steps import Array, OnArguments, OnMask, OnResult, Steps
 
 
 @fault("PURE-STATE", on=MUTABLE)
@@ -29,7 +29,7 @@ class RunningMeanSubtracted(Steps):
     def scores(self, Q: Array, K: Array) -> Array:
         scores = super().scores(Q, K)
         if prod(scores.shape):
-            self.mean = 0.9 * self.mean + 0.1 * float(scores.mean())
+            self.mean = 0.9 * self.mean + 0.1 * scores.mean().item()
         first = self.xp.arange(scores.shape[-1]) == 0
         return scores - self.mean * self.cast(first, scores.dtype)
 
@@ -97,3 +97,31 @@ class MemoryReadInOrder(OnArguments):
         self, Q: Array, K: Array, V: Array, mask: Array | None
     ) -> tuple[Array, Array, Array, Array | None]:
         return self.as_stored(Q), K, V, mask
+
+
+@fault("MASK-PURE", on=MUTABLE)
+class MaskSticks(OnArguments):
+    """The first mask is kept, and used for later calls that bring none."""
+
+    remembered: Array | None = None
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        full = (Q.shape[0], self.num_heads, Q.shape[1], K.shape[1])
+        if mask is not None:
+            self.remembered = mask
+        elif self.remembered is not None and tuple(self.remembered.shape[-2:]) == full[-2:]:
+            fits = all(a in (1, b) for a, b in zip(self.remembered.shape[-4:-2], full, strict=False))
+            mask = self.remembered if fits else None
+        return Q, K, V, mask
+
+
+@fault("MASK-PURE", on=MUTABLE)
+class MaskWrittenTo(OnMask):
+    """The caller's mask is inverted in place, as `mask ^= True` would."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
+        kept = mask * 1
+        self.overwrite(mask, mask == 0)
+        return kept

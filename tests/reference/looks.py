@@ -209,6 +209,7 @@ FIRST: dict[str, dict[str, Look]] = {
     | calls("one example of keys", "one example of queries", "one value", "fewer values", "too wide")
     | calls("plain", "masked", "one head", "no query"),
     "projections": {"start": initial},
+    "softmax": calls("plain", "very large scores", "half"),
     "scale": calls("plain", "one of 64 and more"),
     "masks": {"second call": second_call}
     | calls("masked", "very large scores, masked", "half", "mask too large", "integer data"),
