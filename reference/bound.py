@@ -2,8 +2,9 @@
 
 The oracle runs again a few times with every operation perturbed by Gaussian noise of the size of the
 rounding errors of the format under test.  An elementwise result y gets sigma = u |y|; a matrix product
-over k terms gets sigma = u |y| + u_acc sqrt(k + 1) sqrt(x^2 . y^2), the statistical size of k accumulated
-roundings (Higham, Accuracy and Stability of Numerical Algorithms, section 2.8).  The bound is K standard
+over k terms gets sigma = u |y| + u_acc sqrt((k + 1) x^2 . y^2 + k y^2 / 3), the statistical size of k
+accumulated roundings (Higham, Accuracy and Stability of Numerical Algorithms, section 2.8): the first part
+for terms of either sign, the second for partial sums that drift towards the result.  The bound is K standard
 deviations of what comes out; elements of a row share some of their variance, because eight runs estimate
 one element's too roughly.
 """
@@ -56,8 +57,15 @@ class Noise(Arithmetic):
     def total(self, x: Array, axis: int) -> Array:
         """Perturb a sum that, unlike those of a matrix product, may be accumulated in the format itself."""
         y = x.sum(axis=axis, keepdims=True)
-        spread = np.sqrt(np.square(x).sum(axis=axis, keepdims=True) * (x.shape[axis] + 1.0))
+        length = x.shape[axis]
+        squares = np.square(x).sum(axis=axis, keepdims=True)
+        spread = np.sqrt((length + 1.0) * squares + length / 3.0 * np.square(y))
         return self._perturbed(y, self._form.unit * (np.abs(y) + spread) + self._form.smallest)
+
+    def denominator(self, x: Array) -> Array:
+        """Perturb the sum of a row of the softmax, which may be added up one by one."""
+        y = x.sum(axis=-1, keepdims=True)
+        return self._perturbed(y, self._softmax_unit * np.sqrt(1.0 + x.shape[-1] / 3.0) * y)
 
     def recomputed(self, weights: Array, scores: Array) -> Array:
         """Perturb the weights of each row together, as the rounding of its log sum exp would."""
@@ -67,7 +75,9 @@ class Noise(Arithmetic):
     def matmul(self, x: Array, y: Array) -> Array:
         """Perturb a matrix product."""
         product = np.asarray(x @ y)
-        spread = np.sqrt(np.square(x) @ np.square(y)) * np.sqrt(x.shape[-1] + 1.0)
+        length = x.shape[-1]
+        # Partial sums that drift to the result grow linearly: their squares add up to a third of k y^2.
+        spread = np.sqrt((length + 1.0) * (np.square(x) @ np.square(y)) + length / 3.0 * np.square(product))
         sigma = self._form.unit * np.abs(product) + self._form.accumulation * spread + self._form.smallest
         return self._perturbed(product, sigma)
 

@@ -43,6 +43,10 @@ class Arithmetic:
         """Return the result of an elementwise operation of the softmax, which may have its own format."""
         return y
 
+    def denominator(self, x: Array) -> Array:
+        """Return the sum over each row of the softmax."""
+        return np.asarray(x.sum(axis=-1, keepdims=True))
+
     def recomputed(self, weights: Array, scores: Array) -> Array:
         """Return the weights as a backward pass may have them: exp(s - log sum exp s), once more."""
         return weights
@@ -109,7 +113,7 @@ def softmax(
     empty = np.isneginf(peak)
     with np.errstate(invalid="ignore", under="ignore"):  # -inf - -inf, in rows that are replaced below
         powers = arithmetic.softened(np.exp(blocked - np.where(empty, 0.0, peak)))
-        total = arithmetic.softened(powers.sum(axis=-1, keepdims=True))
+        total = arithmetic.denominator(powers)
         weights = powers / np.where(empty, 1.0, total)
     fill = 0.0 if empty_row == "zeros" else 1.0 / scores.shape[-1]
     return arithmetic.softened(np.where(empty, fill, weights))

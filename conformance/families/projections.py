@@ -142,6 +142,7 @@ def linear_value(attend: Attend, case: Case) -> Failure | None:
     "PROJ-COUNT",
     MUST,
     needs={"read"},
+    depends_on=(),
     once=True,
     formula=r"|\theta| = 4 d^2 \; (+\, 4 d), \quad \text{whatever } h \text{ is}",
     why="Heads of full width look better in every comparison: they have h times the parameters.",

@@ -136,22 +136,21 @@ def stable(attend: Attend, case: Case) -> Failure | None:
 
 def levelled(case: Case, level: float) -> Call:
     """Return a call in which one shared component of query and key moves every score by about level^2/2."""
-    call = case.call
-    query, key = call.query.copy(), call.key.copy()
-    query[..., 0] = abs(level)
-    key[..., 0] = level
-    parameters = call.parameters
-    assert parameters is not None
+    call, parameters = case.call, case.parameters
+    query, key = (quantise(shared(x, abs(level)), case.dtype) for x in (call.query, call.key))
     W_q, W_k = parameters.W_q.copy(), parameters.W_k.copy()
-    for W in (W_q, W_k):
-        W[0] = 0.0
-        W[0, :: case.d_k] = 0.75  # the first column of every head carries the level
-    return replace(
-        call,
-        query=quantise(query, case.dtype),
-        key=quantise(key, case.dtype),
-        parameters=replace(parameters, W_q=W_q, W_k=W_k),
-    )
+    W_q[0], W_k[0] = 0.0, 0.0
+    W_q[0, :: case.d_k] = 0.75  # the first column of every head carries the level
+    W_k[0, :: case.d_k] = np.copysign(0.75, level)
+    call = replace(call, query=query, key=key, parameters=replace(parameters, W_q=W_q, W_k=W_k))
+    return replace(call, key=query, value=query) if case.itself else call
+
+
+def shared(x: np.ndarray, component: float) -> np.ndarray:
+    """Return the rows with one component that they all share."""
+    x = x.copy()
+    x[..., 0] = component
+    return x
 
 
 def peak(seen: Observation) -> float:
