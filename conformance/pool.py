@@ -86,7 +86,8 @@ def pool(profile: Profile, seed: int) -> list[Case]:
         drawn.append(case)
 
     draw()
-    return [*shapes, *dict.fromkeys(drawn)]
+    tiles = [replace(case, seed=seed) for case in ALPHABET if case.n_k >= TILE]
+    return [*shapes, *dict.fromkeys(drawn), *(case for case in tiles if case not in shapes)]
 
 
 def simpler(case: Case) -> st.SearchStrategy[Case]:
@@ -162,6 +163,7 @@ def _up_to(size: int) -> list[int]:
     return sorted({n for n in (1, 2, 3, 4, 8, 16, 64, 65, 128, 129) if n < size} | {size})
 
 
+TILE = 64
 LONG = 256
 
 
@@ -179,7 +181,10 @@ def portion(
     drawn = everything[profile.shapes :]
     known = {shape(case) for case in first}
     drawn = [case for case in drawn if shape(case) in known]
-    for case in [*first, *drawn[: round(share * len(drawn))]]:
+    # A requirement that judges the whole pool sees the lengths of tiles even where a profile has few shapes.
+    tiles = [case for case in everything[profile.shapes :] if case.n_k >= TILE and case not in drawn]
+    beyond = tiles if long and share == 1.0 else []
+    for case in [*first, *drawn[: round(share * len(drawn))], *beyond]:
         if long or max(case.n_q, case.n_k) < LONG:
             yield case
 
