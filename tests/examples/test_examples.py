@@ -64,6 +64,7 @@ def repository(tmp_path: Path) -> Path:
     return copied("github", tmp_path / "repository")
 
 
+@pytest.mark.torch
 def test_a_pull_request_that_changes_nothing_passes(repository: Path, tmp_path: Path) -> None:
     job, annotations = pull_request(repository, tmp_path / "t")
     assert (job.failed, annotations) == (0, []), job.log
@@ -74,6 +75,7 @@ def test_a_pull_request_that_changes_nothing_passes(repository: Path, tmp_path: 
     assert page.lower().startswith("<!doctype html>")
 
 
+@pytest.mark.torch
 def test_a_pull_request_that_breaks_it_is_stopped_at_the_right_line(repository: Path, tmp_path: Path) -> None:
     module = repository / "attention.py"
     edited(module, "num_heads <= 0 or d_model % num_heads:", "num_heads <= 0:")
@@ -90,6 +92,7 @@ def test_a_pull_request_that_breaks_it_is_stopped_at_the_right_line(repository: 
     assert "breaks DIV-REFUSE" in job.summary
 
 
+@pytest.mark.torch
 def test_a_pull_request_that_mends_a_known_failure_is_stopped_until_it_is_pruned(
     repository: Path, tmp_path: Path
 ) -> None:
@@ -118,6 +121,7 @@ def test_the_workflow_gives_only_what_the_action_takes() -> None:
 # GitLab, pre-commit, tox ------------------------------------------------------------------------------
 
 
+@pytest.mark.torch
 def test_the_gitlab_job_writes_what_it_hands_over(tmp_path: Path) -> None:
     repository = copied("gitlab", tmp_path / "repository")
     template = yaml.safe_load((repository / "headcheck.gitlab-ci.yml").read_text(encoding="utf-8"))
@@ -135,6 +139,7 @@ def test_the_gitlab_job_writes_what_it_hands_over(tmp_path: Path) -> None:
         assert (repository / path).is_file()
 
 
+@pytest.mark.torch
 def test_the_hook_passes_and_stops(tmp_path: Path) -> None:
     repository = copied("pre-commit", tmp_path / "repository")
     config = yaml.safe_load((repository / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
