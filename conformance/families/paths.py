@@ -32,6 +32,8 @@ def agree(attend: Attend, case: Case) -> Failure | None:
     if case.mask != "none" and min(case.n_q, case.n_k) > 2:
         offered = arguments(case, attend)
         calls += [together(case.call, chosen, offered) for chosen in subsets(offered, 2)]
+    elif attend.offers("causal") and not case.causal:
+        calls.append(replace(case.call, causal=True))
     for call in calls:
         [first] = attend(call)
         for variant in attend.variants(call):
