@@ -17,7 +17,7 @@ FAULTS = {
     "KeysProjectedForEachQuery": ("2 n^2 d^2", "done again for every pair"),
     "ScoresTwice": ("6 n^2 d", "1.5 times the work on pairs"),
     "OutputTwice": ("10 n d^2", "5 products with a d x d matrix"),
-    "KeyValueProductForEachQuery": ("2 n^2 d^2 / h", "for every pair"),
+    "ValuesCopiedForEachQuery": ("2 n^2 d^2 / h", "for every pair"),
 }
 RIGHT = {
     "torch": ["torch", "torch.nn:MultiheadAttention", "torch.nn.functional:scaled_dot_product_attention"],
