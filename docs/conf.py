@@ -8,8 +8,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parent))
 
-from docs import catalogue, examples, fragments  # noqa: E402
 from headcheck import __version__  # noqa: E402
+
+from docs import catalogue, examples, fragments  # noqa: E402
 
 project = "headcheck"
 author = "the headcheck maintainers"
