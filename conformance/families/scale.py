@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import log, sqrt
+from math import isclose, log, sqrt
 
 import numpy as np
 from headcheck.adapters.protocol import Call
@@ -76,19 +76,18 @@ def scale_dk(attend: Attend, case: Case) -> Failure | None:
         [seen] = attend(small)
         found, error = estimated(seen)
         expected = 1 / sqrt(d_k)
-        nearest = min(candidates(d_k, num_heads).items(), key=lambda item: abs(item[1] / found - 1))
         measured.append(
             {"d_k": d_k, "num_heads": num_heads, "measured": found, "expected": expected, "error": error}
         )
         # The weights' own bound, carried through the regression: |d slope| <= sum |x| bound(log A) / sum x^2.
         lawful = tolerance(seen)
         if abs(found - expected) > lawful:
-            failures.append((d_k, num_heads, found, expected, lawful, nearest, small))
+            failures.append((d_k, num_heads, found, expected, lawful, small))
     attend.measured["scale"] = measured
     if not failures:
         return None
     names = common(failures)
-    d_k, num_heads, found, expected, lawful, nearest, call = failures[0]
+    d_k, num_heads, found, expected, lawful, call = failures[0]
     return Failure(
         f"the scale is {found:.6g} at d_k={d_k}, num_heads={num_heads}; expected 1/sqrt(d_k) = {expected:.6g}"
         + (f"; it is {names}" if names else ""),
@@ -120,15 +119,17 @@ def tolerance(seen: Observation) -> float:
     return float(2.0 * (x * lawful).sum() / (x * x).sum())
 
 
-def common(failures: list[tuple[int, int, float, float, float, tuple[str, float], Call]]) -> str:
+def common(failures: list[tuple[int, int, float, float, float, Call]]) -> str:
     """Return the candidate scale, or its power, that explains every measurement."""
     fits = [
         name
         for name in candidates(2, 1)
-        if all(abs(candidates(f[0], f[1])[name] / f[2] - 1) < 1e-3 for f in failures)
+        if all(isclose(candidates(f[0], f[1])[name], f[2], rel_tol=1e-3) for f in failures)
     ]
-    if all(abs(f[3] ** 2 / f[2] - 1) < 1e-3 for f in failures):
+    if all(isclose(f[3] ** 2, f[2], rel_tol=1e-3) for f in failures):
         fits.append("1/sqrt(d_k) applied twice")
+    if all(isclose(f[2], 0.0, abs_tol=1e-6) for f in failures):
+        fits.append("0: the weights do not depend on the scores")
     return " or ".join(dict.fromkeys(fits))
 
 
