@@ -1,0 +1,55 @@
+"""What an implementation does to its caller is a verdict about it, and the run goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .conftest import Headcheck
+
+SHAPE = "SHAPE-OUTPUT"
+WHAT_IT_DOES = {
+    "GivesADict": (SHAPE, "fail", "a dict with the keys 'out', 'attention' came back"),
+    "GivesNothing": (SHAPE, "fail", "None came back"),
+    "GivesTheWrongShape": (SHAPE, "fail", "has shape (1, 1, 0); expected (1, 1, 1)"),
+    "GivesNaN": ("SOFTMAX-RANGE", "fail", "nan"),
+    "Raises": (SHAPE, "fail", "raised RuntimeError: no licence"),
+    "Exits": (SHAPE, "fail", "raised SystemExit: 3"),
+    "Interrupts": (SHAPE, "fail", "raised KeyboardInterrupt"),
+    "Aborts": (SHAPE, "crash", "exited with status 7"),
+    "Segfaults": (SHAPE, "crash", "killed by SIGSEGV while it was called"),
+    "Hangs": (SHAPE, "timeout", "no answer within 0.5 s"),
+}
+
+
+def judged(headcheck: Headcheck, folder: Path, *subjects: str, only: str = SHAPE) -> list[dict[str, Any]]:
+    options = ["--no-html", "--json", "r.json", "--timeout", "0.5", "--only", only]
+    done = headcheck("run", *options, *(f"mine.py:{name}" for name in subjects))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    verdicts: list[dict[str, Any]] = json.loads((folder / "r.json").read_text())["verdicts"]
+    return verdicts
+
+
+@pytest.mark.parametrize("name", WHAT_IT_DOES)
+def test_what_it_does_is_the_verdict(headcheck: Headcheck, folder: Path, name: str) -> None:
+    requirement, status, words = WHAT_IT_DOES[name]
+    [verdict] = judged(headcheck, folder, name, only=requirement)
+    assert verdict["status"] == status
+    assert words in verdict["message"]
+
+
+def test_a_crash_is_shrunk_and_the_neighbour_lives(headcheck: Headcheck, folder: Path) -> None:
+    dead, alive = judged(headcheck, folder, "Segfaults", "Right")
+    assert (dead["status"], alive["status"]) == ("crash", "pass")
+    case = dead["evidence"]["case"]
+    assert (case["batch"], case["n_q"], case["n_k"], case["num_heads"], case["d_k"]) == (1, 1, 8, 1, 1)
+
+
+def test_what_rests_on_a_failure_is_blocked(headcheck: Headcheck, folder: Path) -> None:
+    [shape, oracle] = judged(headcheck, folder, "GivesNothing", only="[SP][HR]*-O[UR]*")
+    assert (shape["requirement"], oracle["requirement"]) == (SHAPE, "PROJ-ORACLE")
+    assert (oracle["status"], oracle["message"]) == ("blocked", f"{SHAPE} failed")
