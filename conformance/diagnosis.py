@@ -9,42 +9,57 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import cache
+from typing import Literal
 
 import numpy as np
 from headcheck.adapters.protocol import Call
 
 from .attend import Attend
 from .expectation import Expectation
-from .observation import Failure
+from .observation import Broken, Failure
 
 MOST = 5  # names listed; more than that explain nothing
 
 
 def matches(failure: Failure, attend: Attend) -> tuple[str, ...]:
     """Return what the faults that explain a failure do, in words."""
-    call, actual = failure.call, failure.actual
-    if call is None or call.parameters is None or actual is None or not np.isfinite(actual).any():
+    call = failure.call
+    if call is None or call.parameters is None or failure.earlier or failure.kind != "fail":
         return ()
-    expectation = Expectation(call, attend.conventions, call.parameters)
-    exact, lawful = _of(failure.quantity, expectation)
-    if exact is None or lawful is None or exact.shape != actual.shape:
+    conventions = attend.conventions
+    if conventions.empty_row == "unknown":  # no answer to such a row is the right one, but one has a bound
+        conventions = replace(conventions, empty_row="zeros")
+    expectation = Expectation(call, conventions, call.parameters)
+    quantity, actual = _observed(failure, attend)
+    exact = getattr(expectation.exact, quantity)
+    if actual is None or actual.shape != exact.shape or not np.isfinite(actual).any():
         return ()
+    lawful = getattr(expectation.bounds, quantity)
     if _within(actual, exact, lawful):
         return ()
     explained = []
     for name, words in _known():
-        answer = _answer(name, call, expectation, failure.quantity)
+        answer = _answer(name, call, expectation, quantity)
         if answer is not None and answer.shape == actual.shape and _within(actual, answer, lawful):
             explained.append(words)
     return tuple(dict.fromkeys(explained))[:MOST]
 
 
-def _of(quantity: str, expectation: Expectation) -> tuple[np.ndarray | None, np.ndarray | None]:
-    if quantity == "output":
-        return expectation.exact.output, expectation.bounds.output
-    if quantity == "attention weights":
-        return expectation.exact.weights, expectation.bounds.weights
-    return None, None
+def _observed(failure: Failure, attend: Attend) -> tuple[Literal["output", "weights"], np.ndarray | None]:
+    """Return the whole array that is wrong; else what the call gave."""
+    assert failure.call is not None
+    if failure.quantity == "output" and failure.actual is not None:
+        return "output", failure.actual
+    if failure.quantity == "attention weights" and failure.actual is not None:
+        return "weights", failure.actual
+    try:
+        [seen] = attend.outcomes(failure.call)
+    except Broken:
+        return "output", None
+    result = seen.outcome.result
+    if result is not None and result.weights is not None:
+        return "weights", result.weights
+    return "output", None if result is None else result.output
 
 
 def _within(one: np.ndarray, other: np.ndarray, lawful: np.ndarray) -> bool:
