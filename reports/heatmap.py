@@ -73,7 +73,7 @@ class Comparison:
     """The panels of one failure and what their shades mean."""
 
     panels: tuple[Panel, ...]
-    top: str  # the magnitude of the darkest shade
+    top: str  # the magnitude of the darkest shade; "" where every value is zero
     signed: bool  # negative values occur
     judged: bool  # a difference is shown
     note: str  # what is not shown, and why
@@ -138,7 +138,7 @@ def compare(evidence: Evidence) -> Comparison | None:
         panels.append(_panel("difference", difference, _Scale("d", EXCESS, lambda i: excess(over[i])), worst))
     return Comparison(
         panels=tuple(panels),
-        top=number(top),
+        top=number(top) if top else "",
         signed=any(x is not None and x < 0 for grid in grids for x in grid.elements.values()),
         judged=difference is not None,
         note=_note(expected, actual, worst),

@@ -32,7 +32,7 @@ def agree(attend: Attend, case: Case) -> Failure | None:
     if case.mask != "none" and min(case.n_q, case.n_k) > 2:
         offered = arguments(case, attend)
         calls += [together(case.call, chosen, offered) for chosen in subsets(offered, 2)]
-    elif attend.offers("causal") and not case.causal:
+    elif case.mask == "none" and attend.offers("causal") and not case.causal:
         calls.append(replace(case.call, causal=True))
     for call in calls:
         [first] = attend(call)
