@@ -11,6 +11,7 @@ from .steps import Framework, Steps
 
 EVERYWHERE: tuple[Framework, ...] = ("numpy", "torch", "jax")
 MUTABLE: tuple[Framework, ...] = ("numpy", "torch")  # arrays and modules that can be written to
+ORIGIN = {"__doc__", "__module__", "__firstlineno__"}  # by which `inspect` finds the source of a class
 DIFFERENTIABLE: tuple[Framework, ...] = ("torch", "jax")
 
 
@@ -73,7 +74,7 @@ def classes(faults: tuple[Fault, ...], framework: Framework, *bases: type) -> di
         fault.name: type(
             fault.name,
             (fault.planted, *bases),
-            {"__doc__": fault.planted.__doc__, "__module__": fault.planted.__module__},
+            {name: value for name, value in vars(fault.planted).items() if name in ORIGIN},
         )
         for fault in faults
         if framework in fault.frameworks
