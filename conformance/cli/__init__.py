@@ -67,6 +67,9 @@ def main() -> None:
     for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         # Cases are small: threads would wait for each other longer than they work, here and in the workers.
         os.environ.setdefault(pool, "1")
+    # What Hypothesis keeps of the modules it has read would lie in the user's repository.
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(home, "headcheck", "hypothesis"))
     try:
         status = group.main(standalone_mode=False)
     except click.exceptions.Abort:
