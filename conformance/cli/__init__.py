@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from .usage import Group, Misuse
+from .usage import Group, Misuse, say
 
 COMMANDS = {
     "run": "run:command",
@@ -76,15 +76,15 @@ def main() -> None:
         click.echo("headcheck: interrupted", err=True)
         sys.exit(2)
     except click.UsageError as error:
-        click.echo(f"headcheck: {error.format_message()}", err=True)
+        say(f"headcheck: {error.format_message()}", to_stderr=True)
         sys.exit(4)
     except click.ClickException as error:
-        click.echo(f"headcheck: {error.format_message()}", err=True)
+        say(f"headcheck: {error.format_message()}", to_stderr=True)
         sys.exit(error.exit_code)
     except Exception as error:
         if os.environ.get("HEADCHECK_DEBUG"):
             raise
-        click.echo(f"headcheck: an error of its own: {type(error).__name__}: {error}", err=True)
+        say(f"headcheck: an error of its own: {type(error).__name__}: {error}", to_stderr=True)
         click.echo("Set HEADCHECK_DEBUG=1 for the traceback, and report it with the command.", err=True)
         sys.exit(3)
     sys.exit(status if isinstance(status, int) else 0)

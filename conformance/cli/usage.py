@@ -2,16 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from ..verdicts import Run
 
 
 class Misuse(click.ClickException):
     """A wrong option or argument: what was given, and what was expected."""
 
     exit_code = 4  # pytest's status for the same thing
+
+
+def say(text: str, *, to_stderr: bool = False) -> None:
+    """Print one line that may quote an implementation or a file; nothing in it acts."""
+    from headcheck.reports.plain import clean
+
+    stream = sys.stderr if to_stderr else sys.stdout
+    encoding = stream.encoding or "utf-8"
+    shown = clean(text, 4000).replace("\n", " ")
+    click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=to_stderr)
+
+
+def show(run: Run, *, quiet: bool) -> None:
+    """Print a run; in a job of GitHub Actions, nothing that it quotes is read as a command."""
+    from headcheck.reports.github import unheeded
+    from headcheck.reports.terminal import print_run
+    from rich.console import Console
+
+    with unheeded(click.echo):
+        print_run(run, Console(highlight=False), quiet=quiet)
 
 
 class Group(click.Group):
