@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import shlex
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -20,7 +21,8 @@ from .engine import Judgement, Subject
 from .specification import SPEC_VERSION, Requirement, specification
 from .verdicts import Level, Run, Status, SubjectRecord, Verdict
 
-
+LONGEST_SCRIPT = 6000  # characters that an item prints
+RESULTS = "headcheck-results.json"
 _Failed: Any = pytest.fail.Exception
 
 
@@ -52,10 +54,7 @@ def items(
         if not shared:
             cases = {requirement: cases for (_, requirement), cases in baseline.cases(listed).items()}
             one = Judgement(Subject(name, session(subject)), known_profile(profile), seed, replayed=cases)
-            record = one.prepare()
-            if record.error:
-                pytest.fail(f"{name}: {one_line(record.error, 2000)}", pytrace=False)
-            shared.append((one, record))
+            shared.append((one, one.prepare()))
         return shared[0]
 
     @pytest.mark.parametrize(
@@ -68,21 +67,15 @@ def items(
         ],
     )
     # In a class, the item's function is called with an instance, which says nothing.
-    def test(
-        instance: object = None,
-        /,
-        *,
-        requirement: Requirement,
-        record_property: Callable[[str, object], None],
-    ) -> None:
+    def test(instance: object = None, /, *, requirement: Requirement) -> None:
         with warnings.catch_warnings():  # extreme inputs are meant, and a filter that raises would fail them
             warnings.simplefilter("ignore")
             one, record = judgement()
+            if record.error:
+                pytest.fail(f"{name}: {one_line(record.error, 2000)}", pytrace=False)
             verdict = one.judge(requirement)
         if listed.entries:
             verdict = _judged(verdict, record, requirement, listed, profile=profile, strict=strict)
-        record_property("requirement", requirement.info.statement)
-        record_property("status", str(verdict.status))
         conclude(verdict, requirement, strict=strict)
 
     test.__doc__ = f"{name} holds the specification of multi-head attention."
@@ -178,5 +171,17 @@ def in_words(verdict: Verdict, requirement: Requirement) -> str:
         if proof.replay and "<locals>" not in verdict.subject:
             lines.append(f"{'replay':<10}{one_line(proof.replay, 2000)}")
         if proof.script:
-            lines += ["", "This script fails without headcheck:", "", clean(proof.script, 20_000)]
+            lines += ["", *_script(verdict, proof.script)]
     return "\n".join(lines)
+
+
+def _script(verdict: Verdict, script: str) -> list[str]:
+    """Return a script to paste, or how to come by one that is too long to be read here."""
+    if len(script) <= LONGEST_SCRIPT:
+        return ["This script fails without headcheck:", "", clean(script, LONGEST_SCRIPT)]
+    subject, requirement = shlex.quote(one_line(verdict.subject)), verdict.requirement
+    return [
+        f"A script of {len(script)} characters fails without headcheck; to print it:",
+        f"headcheck run {subject} --only {requirement} --no-html --json {RESULTS}",
+        f"headcheck replay {RESULTS} {requirement} --script",
+    ]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from .markdown import bounded, cell, prose
 from .plain import clean, one_line
+from .terminal import encodable
 
 FORMAT = "headcheck-diff"
 FORMAT_VERSION = 1
@@ -25,21 +26,22 @@ _MARKS = {"new": "+", "fixed": "-", "changed": "~", "still_failing": "="}
 
 def print_diff(diff: Diff, console: Console) -> None:
     """Print what changed, what fails anew first; what holds in both runs is only counted."""
-    console.print(Text(diff.summary, style="bold"), soft_wrap=True)
+
+    def say(text: Text) -> None:
+        console.print(encodable(text, console), soft_wrap=True)
+
+    say(Text(diff.summary, style="bold"))
     for note in diff.notes:
-        console.print(Text(f"Note: {one_line(note)}", style="yellow"), soft_wrap=True)
+        say(Text(f"Note: {one_line(note)}", style="yellow"))
     for name, title in _TITLES.items():
         if changes := getattr(diff, name):
             console.print()
-            console.print(Text(f"{title} ({len(changes)})", style=_STYLES[name]))
+            say(Text(f"{title} ({len(changes)})", style=_STYLES[name]))
         for change in changes:
-            line = Text.assemble(
-                (f"{_MARKS[name]} {one_line(change.requirement, 60)}", _STYLES[name]),
-                f" {one_line(change.subject, 120)}: {change.words}",
-            )
-            console.print(line, soft_wrap=True)
+            mark = f"{_MARKS[name]} {one_line(change.requirement, 60)}"
+            say(Text.assemble((mark, _STYLES[name]), f" {one_line(change.subject, 120)}: {change.words}"))
             if name in {"new", "changed"} and change.reason:
-                console.print(Text(f"  {one_line(change.reason)}", style="dim"), soft_wrap=True)
+                say(Text(f"  {one_line(change.reason)}", style="dim"))
 
 
 def markdown(diff: Diff) -> str:

@@ -146,7 +146,7 @@ def _mark(sign: Sign, console: Console) -> tuple[str, str]:
 
 def _say(console: Console, text: Text, indent: int = 0, hang: int = 0, whole: bool = False) -> None:
     """Print a text indented, its further lines by ``hang`` more; ``whole`` leaves it in one piece to copy."""
-    text = _encodable(text, console)
+    text = encodable(text, console)
     lines = [text]
     if not whole:
         first, *rest = text[hang:].wrap(console, max(12, console.width - indent - hang)) or [Text()]
@@ -156,7 +156,7 @@ def _say(console: Console, text: Text, indent: int = 0, hang: int = 0, whole: bo
         console.print(Text(" " * indent) + line, soft_wrap=True, highlight=False)
 
 
-def _encodable(text: Text, console: Console) -> Text:
+def encodable(text: Text, console: Console) -> Text:
     """Return the text with what the terminal's encoding lacks written as escapes."""
     plain = text.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
     return text if plain == text.plain else Text(plain, style=text.style)

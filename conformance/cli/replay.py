@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .usage import Misuse, UsageCommand, say
+from .usage import Misuse, UsageCommand, echo, say
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -69,7 +69,7 @@ def _print_scripts(verdicts: Sequence[Verdict]) -> int:
     if not scripts:
         say("None of these failures has a script.")
         return 5
-    click.echo("\n\n".join(clean(text, 1_000_000) for text in scripts))
+    echo("\n\n".join(clean(text, 1_000_000) for text in scripts))
     return 0
 
 

@@ -18,14 +18,17 @@ class Misuse(click.ClickException):
     exit_code = 4  # pytest's status for the same thing
 
 
+def echo(text: str, *, to_stderr: bool = False) -> None:
+    """Print a text; what the stream's encoding lacks is written as escapes."""
+    encoding = (sys.stderr if to_stderr else sys.stdout).encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=to_stderr)
+
+
 def say(text: str, *, to_stderr: bool = False) -> None:
     """Print one line that may quote an implementation or a file; nothing in it acts."""
     from headcheck.reports.plain import clean
 
-    stream = sys.stderr if to_stderr else sys.stdout
-    encoding = stream.encoding or "utf-8"
-    shown = clean(text, 4000).replace("\n", " ")
-    click.echo(shown.encode(encoding, "backslashreplace").decode(encoding), err=to_stderr)
+    echo(clean(text, 4000).replace("\n", " "), to_stderr=to_stderr)
 
 
 def show(run: Run, *, quiet: bool) -> None:
