@@ -105,7 +105,7 @@ class SubjectRecord:
     name: str
     framework: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    source: str = ""  # "path:line"
+    source: str = ""  # "path:line", from the root of the repository where it lies within
     capabilities: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     declared: Mapping[str, str] = field(default_factory=dict)  # conventions

@@ -166,3 +166,10 @@ def test_every_pair_is_in_one_group(old: Run, new: Run) -> None:
 def test_a_run_compared_with_itself_has_not_changed() -> None:
     diff = compare(EVERY_STATUS, EVERY_STATUS)
     assert diff.summary == "0 new failures, 0 fixed, 0 changed, 11 unchanged (5 failing)"
+
+
+def test_a_terminal_without_the_arrow_is_no_error() -> None:
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, encoding="ascii", write_through=True), width=80)
+    print_diff(compare(BEFORE, AFTER), console)
+    assert rb"pass \u2192 crash" in raw.getvalue()
