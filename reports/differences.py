@@ -1,4 +1,4 @@
-"""Two runs compared: in the terminal, as Markdown and as JSON."""
+"""Two runs compared: in the terminal, as Markdown and as JSON; the page has a section of its own for it."""
 
 from __future__ import annotations
 
@@ -22,6 +22,11 @@ MOST_BYTES = 900_000
 _TITLES = {"new": "New failures", "fixed": "Fixed", "changed": "Changed", "still_failing": "Still failing"}
 _STYLES = {"new": "bold red", "fixed": "green", "changed": "yellow", "still_failing": "dim"}
 _MARKS = {"new": "+", "fixed": "-", "changed": "~", "still_failing": "="}
+
+
+def groups(diff: Diff) -> tuple[tuple[str, tuple[Change, ...]], ...]:
+    """Return the groups that a reader is shown, each with its title; one with nothing in it is left out."""
+    return tuple((title, getattr(diff, name)) for name, title in _TITLES.items() if getattr(diff, name))
 
 
 def print_diff(diff: Diff, console: Console) -> None:
@@ -71,11 +76,9 @@ def _parts(diff: Diff) -> Iterator[str]:
     yield f"## headcheck: {prose(diff.summary)}\n"
     for note in diff.notes:
         yield f"- {prose(note)}"
-    for name, title in _TITLES.items():
-        changes: tuple[Change, ...] = getattr(diff, name)
-        if changes:
-            yield f"\n### {title} ({len(changes)})\n"
-            yield "| requirement | subject | verdict | reason |\n|---|---|---|---|"
+    for title, changes in groups(diff):
+        yield f"\n### {title} ({len(changes)})\n"
+        yield "| requirement | subject | verdict | reason |\n|---|---|---|---|"
         for change in changes:
             told = f"{cell(change.requirement)} | {cell(change.subject)} | {prose(change.words)}"
             yield f"| {told} | {cell(change.reason, 600)} |"
