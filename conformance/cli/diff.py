@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .usage import Misuse, UsageCommand, echo, say
+from .usage import Misuse, UsageCommand, echo, quoting, say
 
 
 @click.command(name="diff", cls=UsageCommand)
@@ -37,7 +37,8 @@ def command(old: Path, new: Path, form: str, html: Path | None) -> int:
     elif form == "json":
         echo(differences.to_json(difference))
     else:
-        differences.print_diff(difference, Console(highlight=False))
+        with quoting():
+            differences.print_diff(difference, Console(highlight=False))
     if html:
         from headcheck.reports.html import render
 

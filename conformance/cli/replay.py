@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .usage import Misuse, UsageCommand, echo, say
+from .usage import Misuse, UsageCommand, echo, quoting, say
 
 if TYPE_CHECKING:
     from ..session import Session
@@ -52,9 +52,10 @@ def command(results: Path, id: str | None, subject: str | None, script: bool, is
     if script:
         return _print_scripts(verdicts)
     outcomes = []
-    for verdict, outcome, why in _replayed(verdicts, isolate=isolate):
-        say(f"{verdict.subject}  {verdict.requirement}  {outcome}{f': {why}' if why else ''}")
-        outcomes.append(outcome)
+    with quoting():
+        for verdict, outcome, why in _replayed(verdicts, isolate=isolate):
+            say(f"{verdict.subject}  {verdict.requirement}  {outcome}{f': {why}' if why else ''}")
+            outcomes.append(outcome)
     counts = ((outcomes.count(word), word) for word in (FIXED, STILL_FAILING, CANNOT))
     say(", ".join(f"{count} {word}" for count, word in counts if count))
     if CANNOT in outcomes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,13 +33,21 @@ def say(text: str, *, to_stderr: bool = False) -> None:
     echo(clean(text, 4000).replace("\n", " "), to_stderr=to_stderr)
 
 
-def show(run: Run, *, quiet: bool) -> None:
-    """Print a run; in a job of GitHub Actions, nothing that it quotes is read as a command."""
+@contextmanager
+def quoting() -> Iterator[None]:
+    """Mark what is printed inside as foreign: in a job of GitHub Actions nothing of it is a command."""
     from headcheck.reports.github import unheeded
+
+    with unheeded(click.echo):
+        yield
+
+
+def show(run: Run, *, quiet: bool) -> None:
+    """Print a run."""
     from headcheck.reports.terminal import print_run
     from rich.console import Console
 
-    with unheeded(click.echo):
+    with quoting():
         print_run(run, Console(highlight=False), quiet=quiet)
 
 
