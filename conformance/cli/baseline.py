@@ -33,13 +33,17 @@ def write(results: Path, path: Path) -> None:
         run = record.read(results)
         existing = baseline.read(path) if path.exists() else None
         written = baseline.write(run, existing)
+        if existing is None and not written.entries:
+            say(f"{results} has no failure that would stop a run: there is nothing to write.")
+            return
         path.write_text(baseline.dumps(written), encoding="utf-8")
     except (record.RecordError, baseline.BaselineError) as error:
         raise Misuse(str(error)) from None
     except OSError as error:
         raise Misuse(f"cannot write {path}: {error.strerror}") from None
     count = len(written.entries)
-    say(f"{path}: {count} known failure{'' if count == 1 else 's'}. Give each a reason.")
+    bare = " Give each a reason." if not all(entry.reason for entry in written.entries) else ""
+    say(f"{path}: {count} known failure{'' if count == 1 else 's'}.{bare}")
 
 
 @group.command(name="prune", cls=UsageCommand)

@@ -113,6 +113,14 @@ def test_what_people_wrote_survives_a_rewrite(folder: Path) -> None:
     )
 
 
+def test_a_run_without_failures_makes_no_list(folder: Path) -> None:
+    (folder / "headcheck-baseline.toml").unlink()
+    right = RUN.replace(":Attention", ":Right")
+    done = shell(f"{right} --json results.json; headcheck baseline write results.json", folder)
+    assert done.stdout.splitlines()[-1].endswith("there is nothing to write.")
+    assert not (folder / "headcheck-baseline.toml").exists()
+
+
 def test_what_cannot_be_judged_stays_on_the_list(folder: Path) -> None:
     before = (folder / "headcheck-baseline.toml").read_text()
     (folder / "attention.py").unlink()
