@@ -28,10 +28,10 @@ def command(old: Path, new: Path, form: str, html: Path | None) -> int:
     from ..record import RecordError, read
 
     try:
-        later = read(new)
-        difference = compare(read(old), later)
+        earlier, later = read(old), read(new)
     except RecordError as error:
         raise Misuse(str(error)) from None
+    difference = compare(earlier, later)
     if form == "markdown":
         echo(differences.markdown(difference))
     elif form == "json":
