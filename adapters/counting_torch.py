@@ -150,8 +150,9 @@ def count(function: Callable[..., Any], *arguments: Any, backward: bool = False)
             return forward.tally.count()
         if backward:
             first = output if isinstance(output, torch.Tensor) else output[0]
+            total = first.sum()  # not counted, and its gradient is only a view
             with gradients:
-                torch.autograd.backward(first, torch.ones_like(first))
+                torch.autograd.backward(total)
     return forward.tally.count(gradients.tally.count())
 
 

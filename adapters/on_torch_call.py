@@ -193,8 +193,12 @@ class TorchAdapter(Adapter):
         found: Sequence[Tensor | None] = [None] * len(wanted)
         if output is not None and output.requires_grad and call.cotangent is not None:
             cotangent = as_tensor(call.cotangent, output.dtype)
+            if output.shape != cotangent.shape:
+                shapes = f"{tuple(cotangent.shape)}, got an output of {tuple(output.shape)}"
+                raise RuntimeError(f"no gradients: expected an output of {shapes}")
             with self.subject():
-                found = torch.autograd.grad(output, wanted, cotangent, allow_unused=True)
+                # As a sum: torch loads its symbolic shapes, a third of its import, to take a cotangent.
+                found = torch.autograd.grad((output * cotangent).sum(), wanted, allow_unused=True)
         by_id = {id(value): gradient for value, gradient in zip(wanted, found, strict=True)}
 
         def gradient(value: Tensor) -> np.ndarray:

@@ -127,4 +127,4 @@ def conformance(
     from .pytest_items import items
 
     requirements = chosen(only, skip, deep=profile == "deep")
-    return items(subject, requirements, profile=profile, seed=seed, strict=strict, baseline=baseline)
+    return items(subject, requirements, profile=profile, seed=seed, strict=strict, known=baseline)

@@ -9,36 +9,49 @@ one, because left where it is it would hide the next.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from datetime import date
+from typing import TYPE_CHECKING
 
 from .identity import configuration, failed, kind, when
 from .identity import variant as path_of
-from .known_failures import Baseline, BaselineError, Entry, dumps, loads, read
-from .verdicts import Run, Status, Verdict
+from .known_failures import FILE, Baseline, BaselineError, Entry, dumps, loads, read
+from .verdicts import Run, Status, SubjectRecord, Verdict
 
-__all__ = ["Baseline", "BaselineError", "Entry", "apply", "dumps", "loads", "prune", "read", "write"]
+if TYPE_CHECKING:
+    from .cases import Case
 
-RESULTS = "headcheck-results.json"
+__all__ = [
+    "Baseline",
+    "BaselineError",
+    "Entry",
+    "apply",
+    "cases",
+    "dumps",
+    "loads",
+    "mended",
+    "prune",
+    "read",
+    "write",
+]
+
+_SHALLOW = "smoke"  # the profile that tries too little to contradict what is listed without a case
 _HOLDS = frozenset({Status.PASS, Status.UNEXPECTED_PASS})
 
 
-def apply(
-    run: Run,
-    baseline: Baseline,
-    today: date,
-    *,
-    requirements: Collection[str] | None = None,
-    results: str = RESULTS,
-) -> Run:
+def apply(run: Run, baseline: Baseline, today: date, *, requirements: Collection[str] | None = None) -> Run:
     """Return the run as its known failures leave it, with the problems of the list added to its own.
 
-    ``requirements`` are the IDs that exist, by default those of this headcheck; ``results`` is the file that
-    the run is written to, for the command that mends the list.
+    ``requirements`` are the IDs that exist, by default those of this headcheck.
     """
-    mend = f"headcheck baseline prune {shlex.quote(results)} --baseline {shlex.quote(baseline.path)}"
-    verdicts = tuple(_judged(verdict, baseline, today, mend) for verdict in run.verdicts)
+    stale = {entry.pair for entry in mended(run, baseline)}
+    verdicts = tuple(
+        replace(verdict, status=Status.UNEXPECTED_PASS, message=_mend(baseline))
+        if (verdict.subject, verdict.requirement) in stale
+        else _judged(verdict, baseline, today)
+        for verdict in run.verdicts
+    )
     exist = {requirement.id for requirement in run.requirements}
     exist |= set(_catalogue() if requirements is None else requirements)
     problems = tuple(_problems(run, baseline, today, exist))
@@ -51,9 +64,8 @@ def write(run: Run, existing: Baseline | None = None) -> Baseline:
     What people wrote into the existing list stays: the reason, link and expiry of an entry that is still
     needed, and whole entries on what this run did not judge.  Entries on what holds again go.
     """
-    known = existing or Baseline()
-    status = {(verdict.subject, verdict.requirement): verdict.status for verdict in run.verdicts}
-    kept = {entry.key: entry for entry in known.entries if status.get(entry.pair) not in _HOLDS}
+    known = prune(run, existing or Baseline())
+    kept = {entry.key: entry for entry in known.entries}
     for verdict in run.verdicts:
         if failed(verdict) and (run.breaks(verdict) or verdict.status is Status.KNOWN_FAILURE):
             covering = [
@@ -65,20 +77,64 @@ def write(run: Run, existing: Baseline | None = None) -> Baseline:
 
 
 def prune(run: Run, baseline: Baseline) -> Baseline:
-    """Return the list without the entries whose requirement holds in this run."""
+    """Return the list without the entries that this run shows to be mended."""
+    stale = mended(run, baseline)
+    return replace(baseline, entries=tuple(entry for entry in baseline.entries if entry not in stale))
+
+
+def cases(baseline: Baseline) -> Mapping[tuple[str, str], tuple[Case, ...]]:
+    """Return the cases to try first, by subject and requirement; BaselineError where one is no case."""
+    from .cases import Case  # needs NumPy, which reading a list does not
+
+    found: dict[tuple[str, str], tuple[Case, ...]] = {}
+    for entry in baseline.entries:
+        if entry.case:
+            try:
+                case = Case.from_record(entry.case)
+            except ValueError as error:
+                where = f"{baseline.path}: the case of {entry.requirement} on {entry.subject}"
+                raise BaselineError(f"{where}: {error}") from None
+            found[entry.pair] = (*found.get(entry.pair, ()), case)
+    return found
+
+
+def mended(run: Run, baseline: Baseline) -> tuple[Entry, ...]:
+    """Return the entries that this run contradicts: the requirement holds, where the entry says it fails.
+
+    What the run could not try contradicts nothing: a path or a dtype that the subject does not have here,
+    another device, or, where a profile tries little, a failure that is listed without its case.
+    """
+    subjects = {subject.name: subject for subject in run.subjects}
     holds = {(v.subject, v.requirement) for v in run.verdicts if v.status in _HOLDS}
-    return replace(baseline, entries=tuple(entry for entry in baseline.entries if entry.pair not in holds))
+    return tuple(
+        entry
+        for entry in baseline.entries
+        if entry.pair in holds
+        and _tried(entry, subjects[entry.subject])
+        and (entry.case or run.profile != _SHALLOW)
+    )
 
 
-def _judged(verdict: Verdict, baseline: Baseline, today: date, mend: str) -> Verdict:
+def _tried(entry: Entry, subject: SubjectRecord) -> bool:
+    """Return whether the subject was judged on the configuration that an entry names."""
+    path, dtype = entry.variant or "", entry.when.get("dtype", "")
+    return (
+        path in {"", *(subject.variants or (path,))}
+        and dtype in {"", *(subject.dtypes or (dtype,))}
+        and "device" not in entry.when  # no run records one yet
+    )
+
+
+def _mend(baseline: Baseline) -> str:
+    where = "" if baseline.path == FILE else f" --baseline {shlex.quote(baseline.path)}"
+    said = f"holds, though {baseline.path} lists it as failing; take it off the list:"
+    return f"{said}\nheadcheck baseline prune{where}"
+
+
+def _judged(verdict: Verdict, baseline: Baseline, today: date) -> Verdict:
     """Return a verdict as the entries on its subject and requirement leave it."""
     entries = baseline.of((verdict.subject, verdict.requirement))
-    if not entries:
-        return verdict
-    if verdict.status is Status.PASS:
-        message = f"holds, though {baseline.path} lists it as failing; take it off the list: {mend}"
-        return replace(verdict, status=Status.UNEXPECTED_PASS, message=message)
-    if not failed(verdict):
+    if not entries or not failed(verdict):
         return verdict
     for entry in entries:
         if entry.covers(verdict) and entry.kind == kind(verdict) and not entry.expired(today):

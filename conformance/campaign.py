@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from headcheck.adapters.protocol import SubjectError
 
@@ -56,7 +58,7 @@ def carry_out(plan: Plan, open_session: Open, on_event: Callable[[Event], None] 
             records.append(SubjectRecord(name))
             for event in judged(name, plan, open_session):
                 if isinstance(event, SubjectRecord):
-                    records[-1] = event
+                    records[-1] = replace(event, source=located(event.source, repository()))
                 else:
                     verdicts.append(event)
                 on_event(event)
@@ -99,6 +101,20 @@ def judged(name: str, plan: Plan, open_session: Open) -> Iterable[Event]:
         for requirement in plan.requirements:
             yield judgement.judge(requirement)
         yield judgement.record()
+
+
+def repository() -> str:
+    """Return the root of the repository around the working directory, or that directory."""
+    here = os.path.realpath(".")
+    folders = [Path(here), *Path(here).parents]
+    return str(next((folder for folder in folders if (folder / ".git").exists()), here))
+
+
+def located(source: str, root: str) -> str:
+    """Return "path:line" relative to a root that holds it, so that a record means the same anywhere."""
+    written, _, line = source.rpartition(":")
+    path = Path(os.path.realpath(written))
+    return f"{path.relative_to(root).as_posix()}:{line}" if path.is_relative_to(root) and written else source
 
 
 def environment() -> dict[str, str]:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import difflib
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -119,7 +120,8 @@ def dumps(baseline: Baseline) -> str:
         tables.append(table)
     if baseline.entries:
         document.add("failure", tables)
-    return tomlkit.dumps(document)
+    # All text stands in basic strings, where what a reviewer could not see can be written as an escape.
+    return "".join(_escaped(character) for character in tomlkit.dumps(document))
 
 
 def loads(text: str, path: str = FILE) -> Baseline:
@@ -190,6 +192,13 @@ def _entry(table: Mapping[str, Any], where: str) -> Entry:
         if name not in {"dtype", "device"} or not isinstance(value, str):
             raise BaselineError(f"{where}: when has {name} = {value!r}; expected dtype or device, as text")
     return Entry(**table)
+
+
+def _escaped(character: str) -> str:
+    """Return a character, or the escape of one that is invisible or turns text around."""
+    if character in "\n\t" or unicodedata.category(character) not in {"Cc", "Cf", "Zl", "Zp"}:
+        return character
+    return f"\\U{ord(character):08X}"
 
 
 def _toml(value: Any) -> Any:

@@ -2,24 +2,25 @@
 
 Structure is drawn, data are derived.  The pool begins with one case a shape of a small alphabet, in which
 all sizes are distinct or coincide on purpose, because an attention that is wrong only where B equals
-num_heads looks right everywhere else.  Hypothesis draws the rest, and shrinks.
+num_heads looks right everywhere else.  The rest is drawn from the seed alone.  Hypothesis shrinks, and is
+loaded when something fails.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from random import Random
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from headcheck.adapters.protocol import DType
 from headcheck.reference.dtypes import FORMATS
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import find as hypothesis_find
-from hypothesis import seed as hypothesis_seed
-from hypothesis import strategies as st
-from hypothesis.errors import NoSuchExample
 
 from .cases import MASKS, RECIPES, Case
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
 
 # Each shape keeps its dtype and its biases, so that a framework that compiles meets few combinations.
 ALPHABET: tuple[Case, ...] = (
@@ -62,36 +63,29 @@ PROFILES = {
 }
 
 
-def cases(shapes: tuple[Case, ...] = ALPHABET) -> st.SearchStrategy[Case]:
-    """Draw a case: a shape of the alphabet, a recipe, a mask, a seed."""
-    masks = [mask for mask in MASKS if mask != "empty row"]  # has a requirement of its own
-    return st.builds(
-        lambda shape, recipe, mask, seed: replace(shape, recipe=recipe, mask=mask, seed=seed),
-        st.sampled_from([shape for shape in shapes if shape.n_q <= 130]),
-        st.sampled_from(RECIPES),
-        st.sampled_from(masks),
-        st.integers(0, 2**16),
-    )
-
-
 def pool(profile: Profile, seed: int) -> list[Case]:
     """Return the cases of a run: the alphabet's, then drawn ones."""
     shapes = tuple(replace(case, seed=seed) for case in ALPHABET[: profile.shapes])
-    drawn: list[Case] = []
-
-    @hypothesis_seed(seed)
-    @settings(_quiet(profile.drawn), derandomize=False, phases=[Phase.generate])
-    @given(cases(shapes))
-    def draw(case: Case) -> None:
-        drawn.append(case)
-
-    draw()
+    small = [case for case in shapes if case.n_q <= 130]
+    masks = [mask for mask in MASKS if mask != "empty row"]  # has a requirement of its own
+    drawing = Random(seed)
+    drawn = [
+        replace(
+            drawing.choice(small),
+            recipe=drawing.choice(RECIPES),
+            mask=drawing.choice(masks),
+            seed=drawing.randrange(2**16),
+        )
+        for _ in range(profile.drawn)
+    ]
     tiles = [replace(case, seed=seed) for case in ALPHABET if case.n_k >= TILE]
     return [*shapes, *dict.fromkeys(drawn), *(case for case in tiles if case not in shapes)]
 
 
-def simpler(case: Case) -> st.SearchStrategy[Case]:
+def simpler(case: Case) -> SearchStrategy[Case]:
     """Draw a case no larger than this one, the simplest first."""
+    from hypothesis import strategies as st
+
     sizes = st.tuples(
         st.sampled_from(_up_to(case.batch)),
         st.sampled_from(_up_to(case.n_q)),
@@ -129,6 +123,9 @@ def simpler(case: Case) -> st.SearchStrategy[Case]:
 
 def shrunk(case: Case, fails: Callable[[Case], bool], profile: Profile) -> Case:
     """Return the smallest case found that still fails: this one, if none smaller does."""
+    from hypothesis import HealthCheck, Phase, Verbosity, find, settings
+    from hypothesis.errors import NoSuchExample
+
     end = monotonic() + profile.shrink_seconds
     tried: dict[Case, bool] = {case: True}
 
@@ -137,26 +134,21 @@ def shrunk(case: Case, fails: Callable[[Case], bool], profile: Profile) -> Case:
             tried[candidate] = monotonic() < end and fails(candidate)
         return tried[candidate]
 
-    try:
-        return hypothesis_find(
-            simpler(case),
-            condition,
-            settings=settings(_quiet(profile.shrink_calls), phases=[Phase.generate, Phase.shrink]),
-        )
-    except NoSuchExample:
-        return case
-
-
-def _quiet(examples: int) -> settings:
-    """Return settings that depend on no profile, database or clock of the user's."""
-    return settings(
-        max_examples=max(examples, 1),
+    own = settings(  # that depend on no profile, database or clock of the user's
+        max_examples=max(profile.shrink_calls, 1),
+        phases=[Phase.generate, Phase.shrink],
+        backend="hypothesis",
         database=None,
         deadline=None,
         derandomize=True,
-        suppress_health_check=list(HealthCheck),
         print_blob=False,
+        suppress_health_check=list(HealthCheck),
+        verbosity=Verbosity.quiet,
     )
+    try:
+        return find(simpler(case), condition, settings=own)
+    except NoSuchExample:
+        return case
 
 
 def _up_to(size: int) -> list[int]:

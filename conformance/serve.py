@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 from typing import Any, Literal, TypeVar
@@ -46,7 +47,9 @@ class Server:
         """Return the adapter's declaration; SubjectError where the subject cannot be driven."""
         declared = self._tried(self._adapter.declare, "build")
         if isinstance(declared, Declaration):
-            return declared
+            # A version may be text of the framework's own type, which the judge would import to read it.
+            versions = {str(name): str(version) for name, version in declared.versions.items()}
+            return replace(declared, versions=versions)
         name = type(self._adapter).__name__
         came = f"raised {in_full(declared)}" if isinstance(declared, Raised) else f"gave {declared!r:.80}"
         raise SubjectError(f"asking {name} what its subject offers {came}. Expected a Declaration.")

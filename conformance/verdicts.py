@@ -105,7 +105,7 @@ class SubjectRecord:
     name: str
     framework: str = ""
     versions: Mapping[str, str] = field(default_factory=dict)
-    source: str = ""  # "path:line"
+    source: str = ""  # "path:line", from the root of the repository where it lies within
     capabilities: tuple[str, ...] = ()
     dtypes: tuple[str, ...] = ()
     declared: Mapping[str, str] = field(default_factory=dict)  # conventions
@@ -144,8 +144,8 @@ class Run:
     def conclusion(self, subject: str) -> str:
         """Return the verdict on one subject in one sentence's worth of words.
 
-        "conformant", "conformant except for N known failures", "not conformant", "no failure found"
-        (not every applicable MUST was run), "not judged".
+        "conformant", "not conformant", "no failure found" (not every applicable MUST was run),
+        "not judged"; the first and the third "except for N known failures".
         """
         verdicts = self.of(subject)
         if not any(v.status not in {Status.NOT_APPLICABLE, Status.BLOCKED} for v in verdicts):
@@ -155,12 +155,10 @@ class Run:
         if any(v.status is Status.HARNESS_ERROR for v in verdicts):
             return "not judged"
         open_must = any(v.level is Level.MUST and v.status is Status.INCONCLUSIVE for v in verdicts)
-        if open_must or not (self.full and self.complete):
-            return "no failure found"
         known = sum(v.status is Status.KNOWN_FAILURE for v in verdicts)
-        if known:
-            return f"conformant except for {known} known failure{'s' if known > 1 else ''}"
-        return "conformant"
+        but = f" except for {known} known failure{'s' if known > 1 else ''}" if known else ""
+        decided = self.full and self.complete and not open_must
+        return ("conformant" if decided else "no failure found") + but
 
     def breaks(self, verdict: Verdict) -> bool:
         """Return whether this verdict makes its subject not conformant."""

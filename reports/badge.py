@@ -80,6 +80,6 @@ def _verdict(run: Run) -> tuple[str, str]:
 
 
 def _tone(conclusion: str) -> str:
-    if conclusion.startswith("conformant except"):
-        return "known"
-    return "open" if conclusion == "no failure found" else conclusion
+    if conclusion.startswith("no failure found"):
+        return "open"
+    return "known" if conclusion.startswith("conformant except") else conclusion

@@ -1,4 +1,4 @@
-"""Two runs compared: in the terminal, as Markdown and as JSON."""
+"""Two runs compared: in the terminal, as Markdown and as JSON; the page has a section of its own for it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.text import Text
 
 from .markdown import bounded, cell, prose
 from .plain import clean, one_line
+from .terminal import encodable
 
 FORMAT = "headcheck-diff"
 FORMAT_VERSION = 1
@@ -23,23 +24,29 @@ _STYLES = {"new": "bold red", "fixed": "green", "changed": "yellow", "still_fail
 _MARKS = {"new": "+", "fixed": "-", "changed": "~", "still_failing": "="}
 
 
+def groups(diff: Diff) -> tuple[tuple[str, tuple[Change, ...]], ...]:
+    """Return the groups that a reader is shown, each with its title; one with nothing in it is left out."""
+    return tuple((title, getattr(diff, name)) for name, title in _TITLES.items() if getattr(diff, name))
+
+
 def print_diff(diff: Diff, console: Console) -> None:
     """Print what changed, what fails anew first; what holds in both runs is only counted."""
-    console.print(Text(diff.summary, style="bold"), soft_wrap=True)
+
+    def say(text: Text) -> None:
+        console.print(encodable(text, console), soft_wrap=True)
+
+    say(Text(diff.summary, style="bold"))
     for note in diff.notes:
-        console.print(Text(f"Note: {one_line(note)}", style="yellow"), soft_wrap=True)
+        say(Text(f"Note: {one_line(note)}", style="yellow"))
     for name, title in _TITLES.items():
         if changes := getattr(diff, name):
             console.print()
-            console.print(Text(f"{title} ({len(changes)})", style=_STYLES[name]))
+            say(Text(f"{title} ({len(changes)})", style=_STYLES[name]))
         for change in changes:
-            line = Text.assemble(
-                (f"{_MARKS[name]} {one_line(change.requirement, 60)}", _STYLES[name]),
-                f" {one_line(change.subject, 120)}: {change.words}",
-            )
-            console.print(line, soft_wrap=True)
+            mark = f"{_MARKS[name]} {one_line(change.requirement, 60)}"
+            say(Text.assemble((mark, _STYLES[name]), f" {one_line(change.subject, 120)}: {change.words}"))
             if name in {"new", "changed"} and change.reason:
-                console.print(Text(f"  {one_line(change.reason)}", style="dim"), soft_wrap=True)
+                say(Text(f"  {one_line(change.reason)}", style="dim"))
 
 
 def markdown(diff: Diff) -> str:
@@ -69,11 +76,9 @@ def _parts(diff: Diff) -> Iterator[str]:
     yield f"## headcheck: {prose(diff.summary)}\n"
     for note in diff.notes:
         yield f"- {prose(note)}"
-    for name, title in _TITLES.items():
-        changes: tuple[Change, ...] = getattr(diff, name)
-        if changes:
-            yield f"\n### {title} ({len(changes)})\n"
-            yield "| requirement | subject | verdict | reason |\n|---|---|---|---|"
+    for title, changes in groups(diff):
+        yield f"\n### {title} ({len(changes)})\n"
+        yield "| requirement | subject | verdict | reason |\n|---|---|---|---|"
         for change in changes:
             told = f"{cell(change.requirement)} | {cell(change.subject)} | {prose(change.words)}"
             yield f"| {told} | {cell(change.reason, 600)} |"

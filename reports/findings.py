@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from headcheck.verdicts import RequirementInfo, Run, Status, Verdict
 
-from .place import Place, place, repository
+from .place import Place, place
 from .plain import clean, one_line
 
 VERBS: Mapping[Status, str] = {
@@ -62,14 +62,10 @@ class Notice:
     place: Place
 
 
-def findings(run: Run, root: str | None = None) -> tuple[Finding, ...]:
-    """Return the verdicts to act upon: what breaks first, crashes before failures before the rest.
-
-    Paths are relative to `root`, which is where the run says the repository was, or the one around the
-    working directory.
-    """
+def findings(run: Run) -> tuple[Finding, ...]:
+    """Return the verdicts to act upon: what breaks first, crashes before failures before the rest."""
     requirements = {requirement.id: requirement for requirement in run.requirements}
-    places = _places(run, root)
+    places = _places(run)
     found = [
         Finding(verdict, requirements[verdict.requirement], places[verdict.subject], run.breaks(verdict))
         for verdict in run.verdicts
@@ -78,9 +74,9 @@ def findings(run: Run, root: str | None = None) -> tuple[Finding, ...]:
     return tuple(sorted(found, key=lambda f: (not f.breaking, _URGENCY.index(f.verdict.status))))
 
 
-def notices(run: Run, root: str | None = None) -> tuple[Notice, ...]:
+def notices(run: Run) -> tuple[Notice, ...]:
     """Return what is to be known of the run itself."""
-    return tuple(_notices(run, _places(run, root)))
+    return tuple(_notices(run, _places(run)))
 
 
 def known(run: Run) -> tuple[Verdict, ...]:
@@ -88,9 +84,8 @@ def known(run: Run) -> tuple[Verdict, ...]:
     return tuple(verdict for verdict in run.verdicts if verdict.status is Status.KNOWN_FAILURE)
 
 
-def _places(run: Run, root: str | None) -> Mapping[str, Place]:
-    base = root or run.environment.get("root") or repository()
-    return {subject.name: place(subject.source, base, subject.name) for subject in run.subjects}
+def _places(run: Run) -> Mapping[str, Place]:
+    return {subject.name: place(subject.source, subject.name) for subject in run.subjects}
 
 
 def _notices(run: Run, places: Mapping[str, Place]) -> Iterator[Notice]:

@@ -23,14 +23,10 @@ MOST_ANNOTATIONS = 10
 MOST_BYTES = 900_000
 
 
-def commands(run: Run, root: str | None = None) -> str:
-    """Return the findings as workflow commands, one a line, ten at most, what breaks first.
-
-    Paths are relative to `root`, which is where the run says the repository was, or the one around the
-    working directory.
-    """
-    found = [_of_notice(notice) for notice in notices(run, root)]
-    found += [_of_finding(finding) for finding in findings(run, root)]
+def commands(run: Run) -> str:
+    """Return the findings as workflow commands, one a line, ten at most, what breaks first."""
+    found = [_of_notice(notice) for notice in notices(run)]
+    found += [_of_finding(finding) for finding in findings(run)]
     if (total := len(found)) > MOST_ANNOTATIONS:
         kept = MOST_ANNOTATIONS - 1
         text = (
@@ -40,13 +36,13 @@ def commands(run: Run, root: str | None = None) -> str:
     return "".join(f"{command}\n" for command in found)
 
 
-def summary(run: Run, root: str | None = None) -> str:
+def summary(run: Run) -> str:
     """Return the run as Markdown for a step summary, below 900 KB."""
     left_out = (
         "\n**Cut here to stay below GitHub's limit:** {number} of the {total} parts of this summary are left "
         "out. The report and the results file have all of them.\n"
     )
-    return bounded(_parts(run, root), MOST_BYTES, left_out)
+    return bounded(_parts(run), MOST_BYTES, left_out)
 
 
 @contextmanager
@@ -91,11 +87,11 @@ def _property(text: str) -> str:
     return _data(text).replace(":", "%3A").replace(",", "%2C")
 
 
-def _parts(run: Run, root: str | None) -> Iterator[str]:
+def _parts(run: Run) -> Iterator[str]:
     """Yield the summary piece by piece, the most urgent first."""
     stand = standings(run)
     yield f"## headcheck: {prose(headline(stand), 400)}\n"
-    for notice in notices(run, root):
+    for notice in notices(run):
         yield f"- **{notice.kind}**: {prose(notice.text)}"
     yield "\n| subject | verdict | pass | fail | known | deviates | other |\n|---|---|--:|--:|--:|--:|--:|"
     for subject in stand:
@@ -104,7 +100,7 @@ def _parts(run: Run, root: str | None) -> Iterator[str]:
         shown = count[Status.PASS], len(subject.breaking), count[Status.KNOWN_FAILURE], deviates
         cells = [cell(subject.record.name), prose(subject.conclusion), *map(str, shown)]
         yield f"| {' | '.join(cells)} | {len(subject.verdicts) - sum(shown)} |"
-    for finding in findings(run, root):
+    for finding in findings(run):
         yield _failure(finding)
     if tolerated := known(run):
         yield "\n### Known failures\n\n| requirement | subject | reason | link |\n|---|---|---|---|"

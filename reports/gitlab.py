@@ -17,10 +17,10 @@ from .place import Place
 from .plain import one_line
 
 
-def render(run: Run, root: str | None = None) -> str:
-    """Return the findings of a run as GitLab's code quality JSON, paths relative to the repository's root."""
-    issues = [_issue(finding) for finding in findings(run, root)]
-    for notice in dict.fromkeys(notices(run, root)):
+def render(run: Run) -> str:
+    """Return the findings of a run as GitLab's code quality JSON."""
+    issues = [_issue(finding) for finding in findings(run)]
+    for notice in dict.fromkeys(notices(run)):
         named = hashlib.sha256(f"{notice.kind}\n{notice.text}".encode()).hexdigest()[:32]
         issues.append(_fields(notice.text or notice.kind, notice.kind, named, "critical", notice.place))
     return json.dumps(issues, indent=1) + "\n"

@@ -12,6 +12,8 @@ from xml.etree import ElementTree
 from latex2mathml.converter import convert
 from markupsafe import Markup
 
+from .plain import clean
+
 _NAMESPACE = "{http://www.w3.org/1998/Math/MathML}"
 _ELEMENTS = frozenset(
     {"math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mstyle", "msub", "msup", "msubsup", "munder"}
@@ -35,6 +37,8 @@ def formula(latex: str, displayed: bool = False) -> Markup:
     Raises FormulaError where the LaTeX is malformed, uses a command that latex2mathml does not know, or
     would put anything but mathematics on the page.
     """
+    if clean(latex) != latex:
+        raise FormulaError(f"formula {latex[:200]!r} holds what is no LaTeX, or is too long")
     try:
         markup = convert(latex)
         root = ElementTree.fromstring(markup)

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
 
+from headcheck.diff import Change, Diff
 from headcheck.verdicts import BROKEN, RequirementInfo, Run, Status, Verdict
 
+from .differences import groups
 from .grid import read
 from .heatmap import Comparison, compare
 from .measured import Measured, Table, measured
@@ -111,6 +113,16 @@ class Page:
     standings: tuple[Standing, ...]
     families: tuple[tuple[str, tuple[Row, ...]], ...]
     findings: tuple[Findings, ...]
+    diff: Diff | None = None
+
+    @property
+    def changes(self) -> tuple[tuple[str, tuple[Change, ...]], ...]:
+        """What changed since the earlier run, group by group, with the group's title."""
+        return groups(self.diff) if self.diff else ()
+
+    def shows(self, requirement: str) -> bool:
+        """Return whether the page has an entry of this requirement."""
+        return any(info.id == requirement for info in self.run.requirements)
 
     @property
     def headline(self) -> str:
@@ -160,8 +172,8 @@ class Page:
         return [info.id for info in self.run.requirements if capability in info.needs]
 
 
-def arrange(run: Run) -> Page:
-    """Return a run arranged for the page."""
+def arrange(run: Run, diff: Diff | None = None) -> Page:
+    """Return a run arranged for the page, with what changed since an earlier one."""
     standing = standings(run)
     requirements = {info.id: info for info in run.requirements}
     findings: dict[tuple[str, str], Finding] = {
@@ -176,6 +188,7 @@ def arrange(run: Run) -> Page:
         run=run,
         standings=standing,
         families=_families(run, standing, findings),
+        diff=diff,
         findings=tuple(
             Findings(
                 one,

@@ -22,12 +22,8 @@ SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sar
 _LEVELS = {Level.MUST: "error", Level.SHOULD: "warning", Level.INFO: "note"}
 
 
-def render(run: Run, root: str | None = None) -> str:
-    """Return the run as a SARIF log.
-
-    Paths are relative to `root`, which is where the run says the repository was, or the one around the
-    working directory.
-    """
+def render(run: Run) -> str:
+    """Return the run as a SARIF log."""
     index = {requirement.id: number for number, requirement in enumerate(run.requirements)}
     driver = {
         "name": "headcheck",
@@ -40,9 +36,9 @@ def render(run: Run, root: str | None = None) -> str:
         "runs": [
             {
                 "tool": {"driver": driver},
-                "invocations": [_invocation(run, root)],
+                "invocations": [_invocation(run)],
                 "columnKind": "unicodeCodePoints",
-                "results": [_result(finding, index) for finding in findings(run, root)],
+                "results": [_result(finding, index) for finding in findings(run)],
                 "properties": {
                     "specification": one_line(run.spec, 40),
                     "profile": one_line(run.profile, 40),
@@ -92,10 +88,10 @@ def _location(place: Place, name: str) -> dict[str, Any]:
     }
 
 
-def _invocation(run: Run, root: str | None) -> dict[str, Any]:
+def _invocation(run: Run) -> dict[str, Any]:
     told: list[dict[str, Any]] = [
         {"level": "error", "message": {"text": _plain(notice.text)}, "descriptor": {"id": notice.kind}}
-        for notice in notices(run, root)
+        for notice in notices(run)
     ]
     if tolerated := known(run):
         which = clean(", ".join(f"{v.requirement} ({v.subject})" for v in tolerated), 4000)

@@ -73,11 +73,12 @@ def _finding(verdict: Verdict, statement: str, console: Console) -> None:
     name = (one_line(verdict.requirement, 60), "bold")
     title = Text.assemble(_mark(SIGNS[verdict.status], console), " ", name, "  ", one_line(statement, 300))
     _say(console, title, 2, hang=2)
-    _say(console, Text(clean(verdict.message, 600)), 4)
+    for line in clean(verdict.message, 600).splitlines():
+        _say(console, Text(line), 4, whole=line.startswith("headcheck "))  # a command, to copy
     proof = verdict.evidence
     if proof is None:
         return
-    for label, value in _facts(proof):
+    for label, value in facts(proof):
         text = Text.assemble((f"{label:<10}", "dim"), one_line(value, 300))
         _say(console, text, 4, hang=10)
     if proof.replay:
@@ -85,7 +86,8 @@ def _finding(verdict: Verdict, statement: str, console: Console) -> None:
         _say(console, replay, 4, whole=True)
 
 
-def _facts(proof: Evidence) -> Iterator[tuple[str, str]]:
+def facts(proof: Evidence) -> Iterator[tuple[str, str]]:
+    """Yield what a proof says, with its label: the case, expected and actual, the error, what it matches."""
     if proof.case_text:
         yield "case", proof.case_text
     if proof.variant and proof.variant not in proof.case_text:
@@ -131,7 +133,8 @@ def _listed(grid: Grid) -> str:
 
 def _remark(verdict: Verdict, console: Console) -> None:
     sign = SIGNS[verdict.status]
-    reason = f" ({one_line(verdict.reason, 200)})" if verdict.reason else ""
+    why = " ".join(one_line(part, 200) for part in (verdict.reason, verdict.link) if part)
+    reason = f" ({why})" if why else ""
     name = (one_line(verdict.requirement, 60), "bold")
     said = f"  {sign.word}: {one_line(verdict.message, 300)}{reason}"
     _say(console, Text.assemble(_mark(sign, console), " ", name, said), 2, hang=2)
@@ -143,7 +146,7 @@ def _mark(sign: Sign, console: Console) -> tuple[str, str]:
 
 def _say(console: Console, text: Text, indent: int = 0, hang: int = 0, whole: bool = False) -> None:
     """Print a text indented, its further lines by ``hang`` more; ``whole`` leaves it in one piece to copy."""
-    text = _encodable(text, console)
+    text = encodable(text, console)
     lines = [text]
     if not whole:
         first, *rest = text[hang:].wrap(console, max(12, console.width - indent - hang)) or [Text()]
@@ -153,7 +156,7 @@ def _say(console: Console, text: Text, indent: int = 0, hang: int = 0, whole: bo
         console.print(Text(" " * indent) + line, soft_wrap=True, highlight=False)
 
 
-def _encodable(text: Text, console: Console) -> Text:
+def encodable(text: Text, console: Console) -> Text:
     """Return the text with what the terminal's encoding lacks written as escapes."""
     plain = text.plain.encode(console.encoding, "backslashreplace").decode(console.encoding)
     return text if plain == text.plain else Text(plain, style=text.style)

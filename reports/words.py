@@ -93,8 +93,9 @@ class Standing:
         apply = counted(self.applicable, "requirement that applies", "requirements that apply")
         if self.conclusion == "not conformant":
             return f"breaks {len(self.breaking)} of the {apply}"
-        if self.conclusion == "no failure found":
-            return f"breaks none of the requirements judged, but {self._open()}"
+        if self.conclusion.startswith("no failure found"):
+            others = " other" if self.counts[Status.KNOWN_FAILURE] else ""
+            return f"breaks none of the{others} requirements judged, but {self._open()}"
         if self.conclusion == "not judged":
             return self._why_not_judged()
         if self.counts[Status.KNOWN_FAILURE]:
@@ -143,16 +144,19 @@ def headline(standings: tuple[Standing, ...]) -> str:
     if len(standings) == 1:
         only = standings[0]
         name = one_line(only.record.name, 80)
-        if only.conclusion == "no failure found":
-            return f"No failure found in {name}"
+        if only.conclusion.startswith("no failure found"):
+            return f"No failure found in {name}{only.conclusion.removeprefix('no failure found')}"
         return f"{name} {'was' if only.conclusion == 'not judged' else 'is'} {only.conclusion}"
     number = len(standings)
     conforming = sum(standing.conforms for standing in standings)
-    clean = sum(standing.conclusion == "no failure found" for standing in standings)
+    clean = sum(standing.conclusion.startswith("no failure found") for standing in standings)
+    excused = [standing for standing in standings if "except for" in standing.conclusion]
+    known = sum(standing.counts[Status.KNOWN_FAILURE] for standing in excused)
+    but = f" except for {counted(known, 'known failure', 'known failures')}" if known else ""
     if clean and not conforming:
-        return f"No failure found in {clean} of {number} implementations"
+        return f"No failure found in {clean} of {number} implementations{but}"
     if conforming == number:
-        return f"All {number} implementations conform"
+        return f"All {number} implementations conform{but}"
     verb = "conforms" if conforming <= 1 else "conform"
     return f"{conforming or 'None'} of {number} implementations {verb}"
 

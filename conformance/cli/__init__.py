@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from .. import __version__
-from .usage import Group, Misuse
+from .usage import Group, Misuse, say
 
 COMMANDS = {
     "run": "run:command",
@@ -67,21 +67,24 @@ def main() -> None:
     for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         # Cases are small: threads would wait for each other longer than they work, here and in the workers.
         os.environ.setdefault(pool, "1")
+    # What Hypothesis keeps of the modules it has read would lie in the user's repository.
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(home, "headcheck", "hypothesis"))
     try:
         status = group.main(standalone_mode=False)
     except click.exceptions.Abort:
         click.echo("headcheck: interrupted", err=True)
         sys.exit(2)
     except click.UsageError as error:
-        click.echo(f"headcheck: {error.format_message()}", err=True)
+        say(f"headcheck: {error.format_message()}", to_stderr=True)
         sys.exit(4)
     except click.ClickException as error:
-        click.echo(f"headcheck: {error.format_message()}", err=True)
+        say(f"headcheck: {error.format_message()}", to_stderr=True)
         sys.exit(error.exit_code)
     except Exception as error:
         if os.environ.get("HEADCHECK_DEBUG"):
             raise
-        click.echo(f"headcheck: an error of its own: {type(error).__name__}: {error}", err=True)
+        say(f"headcheck: an error of its own: {type(error).__name__}: {error}", to_stderr=True)
         click.echo("Set HEADCHECK_DEBUG=1 for the traceback, and report it with the command.", err=True)
         sys.exit(3)
     sys.exit(status if isinstance(status, int) else 0)

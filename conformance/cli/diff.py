@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .usage import Misuse, UsageCommand
+from .usage import Misuse, UsageCommand, echo, quoting, say
 
 
 @click.command(name="diff", cls=UsageCommand)
@@ -14,7 +14,9 @@ from .usage import Misuse, UsageCommand
 @click.argument("new", metavar="NEW.json", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text",
               show_default=True, help="How to print.")  # fmt: skip
-def command(old: Path, new: Path, form: str) -> int:
+@click.option("--html", type=click.Path(path_type=Path), metavar="F",
+              help="Write the report of NEW.json, with what has changed.")  # fmt: skip
+def command(old: Path, new: Path, form: str, html: Path | None) -> int:
     """Compare OLD.json with NEW.json: new failures, fixed, changed.
 
     Exit status: 1 where there is a new failure, else 0.
@@ -26,13 +28,23 @@ def command(old: Path, new: Path, form: str) -> int:
     from ..record import RecordError, read
 
     try:
-        difference = compare(read(old), read(new))
+        earlier, later = read(old), read(new)
     except RecordError as error:
         raise Misuse(str(error)) from None
+    difference = compare(earlier, later)
     if form == "markdown":
-        click.echo(differences.markdown(difference))
+        echo(differences.markdown(difference))
     elif form == "json":
-        click.echo(differences.to_json(difference))
+        echo(differences.to_json(difference))
     else:
-        differences.print_diff(difference, Console(highlight=False))
+        with quoting():
+            differences.print_diff(difference, Console(highlight=False))
+    if html:
+        from headcheck.reports.html import render
+
+        try:
+            html.write_text(render(later, difference), encoding="utf-8")
+        except OSError as error:
+            raise Misuse(f"cannot write {html}: {error.strerror}") from None
+        say(f"Report: {html}", to_stderr=form != "text")
     return 1 if difference.new else 0

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from .usage import Misuse, UsageCommand
+from .usage import Misuse, UsageCommand, echo, quoting, say
 
 if TYPE_CHECKING:
+    from ..session import Session
     from ..verdicts import Verdict
 
 FIXED, STILL_FAILING, CANNOT = "fixed", "still failing", "cannot be built"
@@ -29,71 +31,97 @@ def command(results: Path, id: str | None, subject: str | None, script: bool, is
 
     Exit status: 0 all fixed, 1 still failing, 4 cannot be built, 5 nothing to replay.
     """
+    from ..identity import failed
     from ..record import RecordError, read
-    from ..verdicts import BROKEN, Status
 
     try:
         run = read(results)
     except RecordError as error:
         raise Misuse(str(error)) from None
-    failing = BROKEN | {Status.DEVIATES, Status.KNOWN_FAILURE}
+    failures = [verdict for verdict in run.verdicts if failed(verdict)]
     verdicts = [
         verdict
-        for verdict in run.verdicts
-        if verdict.status in failing
-        and verdict.evidence is not None
-        and (id is None or verdict.requirement == id.upper())
+        for verdict in failures
+        if (id is None or verdict.requirement == id.upper())
         and (subject is None or verdict.subject == subject)
     ]
     if not verdicts:
-        known = sorted({verdict.requirement for verdict in run.verdicts if verdict.status in failing})
-        click.echo(f"Nothing to replay. Failures in {results}: {', '.join(known) or 'none'}.")
+        known = ", ".join(sorted({verdict.requirement for verdict in failures})) or "none"
+        say(f"Nothing to replay. Failures in {results}: {known}.")
         return 5
     if script:
-        click.echo("\n\n".join(v.evidence.script for v in verdicts if v.evidence and v.evidence.script))
-        return 0
-    outcomes = [_replayed(verdict, isolate=isolate) for verdict in verdicts]
-    for verdict, (outcome, why) in zip(verdicts, outcomes, strict=True):
-        click.echo(f"{verdict.subject}  {verdict.requirement}  {outcome}{f': {why}' if why else ''}")
-    words = [outcome for outcome, _ in outcomes]
-    if CANNOT in words:
+        return _print_scripts(verdicts)
+    outcomes = []
+    with quoting():
+        for verdict, outcome, why in _replayed(verdicts, isolate=isolate):
+            say(f"{verdict.subject}  {verdict.requirement}  {outcome}{f': {why}' if why else ''}")
+            outcomes.append(outcome)
+    counts = ((outcomes.count(word), word) for word in (FIXED, STILL_FAILING, CANNOT))
+    say(", ".join(f"{count} {word}" for count, word in counts if count))
+    if CANNOT in outcomes:
         return 4
-    return 1 if STILL_FAILING in words else 0
+    return 1 if STILL_FAILING in outcomes else 0
 
 
-def _replayed(verdict: Verdict, *, isolate: bool) -> tuple[str, str]:
-    """Return whether a failure still happens on its own case, and what was said of it."""
+def _print_scripts(verdicts: Sequence[Verdict]) -> int:
+    from headcheck.reports.plain import clean
+
+    scripts = [v.evidence.script for v in verdicts if v.evidence and v.evidence.script]
+    if not scripts:
+        say("None of these failures has a script.")
+        return 5
+    echo("\n\n".join(clean(text, 1_000_000) for text in scripts))
+    return 0
+
+
+def _replayed(verdicts: Sequence[Verdict], *, isolate: bool) -> Iterator[tuple[Verdict, str, str]]:
+    """Yield each verdict with whether its failure still happens, and what was said of it."""
     from headcheck.adapters.protocol import SubjectError
 
+    from .run import Sessions
+
+    sessions = Sessions(60.0, isolate=isolate)
+    for name in dict.fromkeys(verdict.subject for verdict in verdicts):
+        theirs = [verdict for verdict in verdicts if verdict.subject == name]
+        try:
+            session = sessions(name)
+        except SubjectError as error:
+            yield from ((verdict, CANNOT, str(error)) for verdict in theirs)
+            continue
+        with session:
+            for verdict in theirs:
+                yield verdict, *_again(verdict, session)
+
+
+def _again(verdict: Verdict, session: Session) -> tuple[str, str]:
+    """Return whether a failure still happens on its own case, and what was said of it."""
     from ..cases import Case
     from ..engine import Judgement, Subject
     from ..pool import PROFILES
     from ..specification import named
     from ..verdicts import Status
-    from .run import Sessions
 
-    assert verdict.evidence is not None
     try:
-        requirement, case = named(verdict.requirement), Case.from_record(verdict.evidence.case)
-    except (KeyError, ValueError, TypeError) as error:
-        return CANNOT, f"this headcheck does not know {error}"
-    sessions = Sessions(60.0, isolate=isolate)
+        requirement = named(verdict.requirement)
+    except KeyError:
+        return CANNOT, "this headcheck has no such requirement"
     try:
-        with sessions(verdict.subject) as session:
-            judgement = Judgement(
-                Subject(verdict.subject, session),
-                PROFILES["smoke"],
-                verdict.seed,
-                prove=False,
-                replayed={requirement.id: [case]},
-                only_replayed=True,
-            )
-            record = judgement.prepare()
-            again = judgement.judge(requirement)
-    except SubjectError as error:
-        return CANNOT, str(error)
+        # What failed before any case could be made, like a crash of the first call, has none.
+        cases = [Case.from_record(verdict.evidence.case)] if verdict.evidence else []
+    except (ValueError, TypeError) as error:
+        return CANNOT, f"its case: {error}"
+    judgement = Judgement(
+        Subject(verdict.subject, session),
+        PROFILES["smoke"],
+        verdict.seed,
+        prove=False,
+        replayed={requirement.id: cases},
+        only_replayed=True,
+    )
+    record = judgement.prepare()
     if record.error:
         return CANNOT, record.error
+    again = judgement.judge(requirement)
     if again.status is Status.PASS:
         return FIXED, ""
     if again.status in {Status.INCONCLUSIVE, Status.NOT_APPLICABLE, Status.BLOCKED, Status.HARNESS_ERROR}:

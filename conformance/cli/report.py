@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from .usage import Misuse, UsageCommand
+from .usage import Misuse, UsageCommand, say, show
 
 
 @click.command(name="report", cls=UsageCommand)
@@ -21,8 +21,6 @@ def command(
 ) -> None:
     """Draw reports from RESULTS.json; without an output, print it."""
     from headcheck.reports.outputs import OutputError, render, requested
-    from headcheck.reports.terminal import print_run
-    from rich.console import Console
 
     from ..record import RecordError, read
 
@@ -37,6 +35,6 @@ def command(
             path.write_text(render(form, run), encoding="utf-8")
         except OSError as error:
             raise Misuse(f"cannot write {path}: {error.strerror}") from None
-        click.echo(f"{form}: {path}")
+        say(f"{form}: {path}")
     if not wanted:
-        print_run(run, Console(highlight=False), quiet=quiet)
+        show(run, quiet=quiet)

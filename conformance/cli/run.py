@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .settings import settings
-from .usage import Misuse, UsageCommand
+from .usage import Misuse, UsageCommand, say, show
 
 if TYPE_CHECKING:
     from ..campaign import Plan
@@ -80,12 +80,12 @@ def command(**options: Any) -> int:
     names, unusable = sessions.expanded(options["subjects"])
     sessions.prefetch(names)  # imports its framework while the modules that judge are loaded here
     try:
-        plan = _plan(options, names, unusable, known)
-        run = _carry_out(plan, sessions, options)
+        plan = planned(options, names, unusable, known)
+        run = carried_out(plan, sessions, quiet=options["quiet"])
     finally:
         sessions.close()
     if known is not None:
-        run = _judged_against(known, run, options["json_"])
+        run = _judged_against(known, run)
     return _report(run, outputs, options)
 
 
@@ -182,10 +182,13 @@ class Sessions:
             session.close()
 
 
-def _plan(
-    options: dict[str, Any], names: list[str], unusable: dict[str, str], known: Baseline | None
+def planned(
+    options: Mapping[str, Any], names: list[str], unusable: dict[str, str], known: Baseline | None
 ) -> Plan:
+    """Return what these options ask for; Misuse where a glob or a case names nothing."""
+    from .. import baseline
     from ..campaign import Plan
+    from ..cases import Case
     from ..pool import PROFILES as KNOWN
     from ..specification import select, specification
 
@@ -199,30 +202,25 @@ def _plan(
         if profile.deep or options["only"] or not requirement.deep
     )
     replayed: dict[tuple[str, str], tuple[Case, ...]] = {}
-    for entry in known.entries if known else ():
-        where = f"{options['baseline']}: the case of {entry.requirement} on {entry.subject}"
-        if entry.case:  # what is known to fail is tried first
-            replayed[entry.pair] = (*replayed.get(entry.pair, ()), _case(entry.case, where))
+    if known is not None:  # what is known to fail is tried first
+        try:
+            replayed |= baseline.cases(known)
+        except baseline.BaselineError as error:
+            raise Misuse(str(error)) from None
     if options["case_text"]:
         try:
             record = json.loads(options["case_text"])
         except ValueError as error:
             raise Misuse(f"--case is not JSON: {error}; expected a case as a failure prints it") from None
-        case = _case(record, "--case")
+        try:
+            case = Case.from_record(record)
+        except ValueError as error:
+            raise Misuse(f"--case: {error}") from None
         replayed |= {(name, requirement.id): (case,) for name in names for requirement in requirements}
     return Plan(
         tuple(names), requirements, profile, options["seed"], options["strict"],
         unusable=unusable, replayed=replayed,
     )  # fmt: skip
-
-
-def _case(record: Any, where: str) -> Case:
-    from ..cases import Case
-
-    try:
-        return Case.from_record(record)
-    except ValueError as error:
-        raise Misuse(f"{where}: {error}") from None
 
 
 def _nearest(glob: str, known: Sequence[str]) -> str:
@@ -232,14 +230,15 @@ def _nearest(glob: str, known: Sequence[str]) -> str:
     return f"; did you mean {', '.join(near)}?" if near else "; `headcheck spec` lists them"
 
 
-def _carry_out(plan: Plan, sessions: Sessions, options: dict[str, Any]) -> Run:
+def carried_out(plan: Plan, sessions: Sessions, *, quiet: bool) -> Run:
+    """Judge, with a bar where a person is looking."""
     from ..campaign import carry_out
     from .progress import progress
 
     # Without a process of its own, what a subject prints is kept out of the results at least.
     with (
         redirect_stdout(sys.stderr),
-        progress(len(plan.subjects) * len(plan.requirements), quiet=options["quiet"]) as on_event,
+        progress(len(plan.subjects) * len(plan.requirements), quiet=quiet) as on_event,
     ):
         return carry_out(plan, sessions, on_event)
 
@@ -255,30 +254,26 @@ def _known_failures(path: Path | None) -> Baseline | None:
         raise Misuse(str(error)) from None
 
 
-def _judged_against(known: Baseline, run: Run, results: Path | None) -> Run:
+def _judged_against(known: Baseline, run: Run) -> Run:
     from datetime import UTC, datetime
 
     from ..baseline import apply
 
-    name = {"results": str(results)} if results else {}
-    return apply(run, known, datetime.now(UTC).date(), **name)
+    return apply(run, known, datetime.now(UTC).date())
 
 
 def _report(run: Run, outputs: list[tuple[str, Path]], options: dict[str, Any]) -> int:
     from headcheck.reports.outputs import render
-    from headcheck.reports.terminal import print_run
-    from rich.console import Console
 
     from ..campaign import exit_status
 
-    console = Console(highlight=False)
-    print_run(run, console, quiet=options["quiet"])
+    show(run, quiet=options["quiet"])
     for form, path in outputs:
         try:
             path.write_text(render(form, run), encoding="utf-8")
         except OSError as error:
-            click.echo(f"headcheck: cannot write {path}: {error.strerror}", err=True)
+            say(f"headcheck: cannot write {path}: {error.strerror}", to_stderr=True)
             return 3
         if form == "html" and not options["quiet"]:
-            click.echo(f"Report: {path}")
+            say(f"Report: {path}")
     return exit_status(run)

@@ -2,16 +2,53 @@
 
 from __future__ import annotations
 
-from typing import Any
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
+
+if TYPE_CHECKING:
+    from ..verdicts import Run
 
 
 class Misuse(click.ClickException):
     """A wrong option or argument: what was given, and what was expected."""
 
     exit_code = 4  # pytest's status for the same thing
+
+
+def echo(text: str, *, to_stderr: bool = False) -> None:
+    """Print a text; what the stream's encoding lacks is written as escapes."""
+    encoding = (sys.stderr if to_stderr else sys.stdout).encoding or "utf-8"
+    click.echo(text.encode(encoding, "backslashreplace").decode(encoding), err=to_stderr)
+
+
+def say(text: str, *, to_stderr: bool = False) -> None:
+    """Print one line that may quote an implementation or a file; nothing in it acts."""
+    from headcheck.reports.plain import clean
+
+    echo(clean(text, 4000).replace("\n", " "), to_stderr=to_stderr)
+
+
+@contextmanager
+def quoting() -> Iterator[None]:
+    """Mark what is printed inside as foreign: in a job of GitHub Actions nothing of it is a command."""
+    from headcheck.reports.github import unheeded
+
+    with unheeded(click.echo):
+        yield
+
+
+def show(run: Run, *, quiet: bool) -> None:
+    """Print a run."""
+    from headcheck.reports.terminal import print_run
+    from rich.console import Console
+
+    with quoting():
+        print_run(run, Console(highlight=False), quiet=quiet)
 
 
 class Group(click.Group):

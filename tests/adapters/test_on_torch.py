@@ -251,6 +251,22 @@ def test_a_gradient_that_is_cut_off_is_zero() -> None:
     assert not any(gradient.any() for gradient in perform(adapt(AllDetached), made).gradients.values())
 
 
+class Narrow(strange_torch.ThreeAxes):  # type: ignore[misc]
+    """Gives one column of its output, which a cotangent would be broadcast over."""
+
+    def forward(self, Q, K, V, mask=None):  # type: ignore[no-untyped-def]
+        output, *others = super().forward(Q, K, V, mask)
+        return (output[..., :1], *others)
+
+
+def test_an_output_of_another_shape_has_no_gradients() -> None:
+    made = call(bias=False, cotangent=np.ones((2, 3, 4)))
+    with pytest.raises(
+        RuntimeError, match=r"expected an output of \(2, 3, 4\), got an output of \(2, 3, 1\)"
+    ):
+        perform(adapt(Narrow), made)
+
+
 def test_stages(tutorial: Adapter) -> None:
     result = perform(tutorial, call(stages=True))
     assert result.stages == {

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import unicodedata
 from dataclasses import replace
 
 import pytest
 from headcheck.diff import Diff, compare
+from headcheck.reports import html
 from headcheck.reports.differences import markdown, print_diff, to_json
 from headcheck.verdicts import Run, Status, SubjectRecord
 from hypothesis import given, settings
 from rich.console import Console
 
 from tests.outputs import consumers
+from tests.reports.test_html import Document
 from tests.runs import EVERY_STATUS, HOSTILE, PASSING, any_run, evidence, hostile, run, verdict
 
 GROUPS = ("new", "fixed", "changed", "unchanged", "unmatched")
@@ -166,3 +169,31 @@ def test_every_pair_is_in_one_group(old: Run, new: Run) -> None:
 def test_a_run_compared_with_itself_has_not_changed() -> None:
     diff = compare(EVERY_STATUS, EVERY_STATUS)
     assert diff.summary == "0 new failures, 0 fixed, 0 changed, 11 unchanged (5 failing)"
+
+
+def test_a_terminal_without_the_arrow_is_no_error() -> None:
+    raw = io.BytesIO()
+    console = Console(file=io.TextIOWrapper(raw, encoding="ascii", write_through=True), width=80)
+    print_diff(compare(BEFORE, AFTER), console)
+    assert rb"pass \u2192 crash" in raw.getvalue()
+
+
+def test_the_page_shows_what_changed() -> None:
+    page = html.render(AFTER, compare(BEFORE, AFTER))
+    section = page.partition('<section id="changes"')[2].partition("</section>")[0]
+    text = re.sub(r"<[^>]*>", " ", section)
+    for piece in ("1 new failure, 1 fixed", "New failures", "pass → crash", "Fixed", "fail → pass"):
+        assert piece in text
+    assert '<a href="#SCALE-DK">' in section
+    assert '<section id="changes"' not in html.render(AFTER)
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_text_does_nothing_in_the_page(name: str) -> None:
+    after = hostile(HOSTILE[name])
+    page = html.render(after, compare(PASSING, after))
+    page.encode("utf-8")
+    shown = Document(page)
+    assert len(shown.named("script")) == 1
+    assert not [name for _, attributes in shown.elements for name in attributes if name.startswith("on")]
+    assert not {c for c in page if unicodedata.category(c) in {"Cc", "Cf", "Cs", "Zl", "Zp"}} - {"\n", "\t"}

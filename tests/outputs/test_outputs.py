@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from headcheck.reports import badge, github, gitlab, junit, outputs, sarif
-from headcheck.reports.place import Place, place, repository
+from headcheck.reports.place import Place, place
 from headcheck.verdicts import Run, Status, SubjectRecord, Verdict
 
 from tests.outputs import consumers
@@ -260,38 +260,51 @@ def test_a_badge_is_legible() -> None:
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("/repo/src/attention.py:12", Place("src/attention.py", 12, True)),
         ("src/attention.py:3", Place("src/attention.py", 3, True)),
         ("src/attention.py", Place("src/attention.py", 1, True)),
-        ("/repo/a b/ä:b.py:7", Place("a b/ä:b.py", 7, True)),
+        ("a b/ä:b.py:7", Place("a b/ä:b.py", 7, True)),
         ("/elsewhere/secret/attention.py:12", Place("attention.py", 12, False)),
+        (r"C:\elsewhere\attention.py:12", Place("attention.py", 12, False)),
         ("../attention.py:12", Place("attention.py", 12, False)),
         ("/usr/lib/python3/site-packages/torch/nn/a.py:9", Place("site-packages/torch/nn/a.py", 9, False)),
-        ("/repo/.venv/lib/site-packages/torch/a.py:9", Place("site-packages/torch/a.py", 9, False)),
+        (".venv/lib/site-packages/torch/a.py:9", Place("site-packages/torch/a.py", 9, False)),
         ("", Place("name", 1, False)),
-        ("/repo/a.py:0", Place("a.py", 1, True)),
+        ("a.py:0", Place("a.py", 1, True)),
     ],
 )
 def test_a_place_is_seen_from_the_root_of_the_repository(source: str, expected: Place) -> None:
-    assert place(source, "/repo", "name") == expected
+    assert place(source, "name") == expected
 
 
-def test_the_repository_is_where_its_git_folder_is(tmp_path: Path) -> None:
+def test_a_run_records_where_a_subject_is_in_the_repository(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from headcheck.campaign import located, repository
+
     (tmp_path / ".git").mkdir()
     inner = tmp_path / "a" / "b"
     inner.mkdir(parents=True)
-    assert repository(inner) == str(tmp_path)
+    monkeypatch.chdir(inner)
+    assert repository() == str(tmp_path.resolve())
+    assert located(f"{inner}/c.py:7", repository()) == "a/b/c.py:7"
+    assert located("/elsewhere/c.py:7", repository()) == "/elsewhere/c.py:7"
+    assert located("", repository()) == ""
 
 
-def test_paths_are_those_of_the_repository_the_run_names() -> None:
+def test_the_same_record_gives_the_same_outputs_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = {name: outputs.render(name, EVERY_STATUS) for name in outputs.FORMATS}
+    monkeypatch.chdir(tmp_path)
+    assert {name: outputs.render(name, EVERY_STATUS) for name in outputs.FORMATS} == here
+
+
+def test_what_lies_outside_the_repository_has_a_place_and_no_annotation() -> None:
     subject = replace(PASSING.subjects[0], source="/there/src/attention.py:12")
-    some = run(verdict("MASK-ZERO", Status.FAIL), subjects=(subject,), environment={"root": "/there"})
-    assert consumers.workflow_commands(github.commands(some))[0]["file"] == "src/attention.py"
-    elsewhere = consumers.workflow_commands(github.commands(some, root="/here"))[0]
-    assert "file" not in elsewhere  # an annotation on a file outside the repository is dropped unsaid
-    log = consumers.sarif(sarif.render(some, root="/here"))
-    artifact = log["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"]
-    assert artifact == {"uri": "attention.py"}  # code scanning refuses a result without a place
+    some = run(verdict("MASK-ZERO", Status.FAIL), subjects=(subject,))
+    assert "file" not in consumers.workflow_commands(github.commands(some))[0]  # it would be dropped unsaid
+    artifact = consumers.sarif(sarif.render(some))["results"][0]["locations"][0]["physicalLocation"]
+    assert artifact["artifactLocation"] == {"uri": "attention.py"}  # code scanning wants one
 
 
 def test_every_format_has_its_function() -> None:

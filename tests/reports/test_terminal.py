@@ -63,7 +63,7 @@ def test_what_is_neither_pass_nor_failure_takes_a_line() -> None:
         "? SOFTMAX-STABLE",
         "≈ NUM-NAN",
     ]
-    assert "(fixed by the next release)" in lines[-4] + lines[-3]
+    assert "(fixed by the next release https://example.org/issues/7)" in lines[-4] + lines[-3]
     assert "1 inconclusive" in lines[0]
     assert "1 not applicable" in lines[0]
 
