@@ -46,7 +46,8 @@ def test_a_crash_is_shrunk_and_the_neighbour_lives(headcheck: Headcheck, folder:
     dead, alive = judged(headcheck, folder, "Segfaults", "Right")
     assert (dead["status"], alive["status"]) == ("crash", "pass")
     case = dead["evidence"]["case"]
-    assert (case["batch"], case["n_q"], case["n_k"], case["num_heads"], case["d_k"]) == (1, 1, 8, 1, 1)
+    assert case["n_k"] == 8  # the first shape of more than seven keys has 2, 4, 8, 2 and 4 of each
+    assert case["batch"] * case["n_q"] * case["num_heads"] * case["d_k"] < 2 * 4 * 2 * 4
 
 
 def test_what_rests_on_a_failure_is_blocked(headcheck: Headcheck, folder: Path) -> None:
