@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -81,6 +81,10 @@ class Measured:
             lambda: self.floor() + other.floor(),
             lambda: self.exact() + other.exact(),
         )
+
+    def plus(self, known: np.ndarray) -> Measured:
+        """Return the same quantity moved by a vector that is known exactly."""
+        return replace(self, values=self.values + known, exact=lambda: self.exact() + known)
 
     def departs(self, expected: np.ndarray, message: str, *, grounds: str = "property") -> Failure | None:
         """Compare with values that are known exactly."""

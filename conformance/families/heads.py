@@ -13,7 +13,7 @@ from headcheck.reference.parameters import Parameters
 from ..attend import Attend
 from ..cases import Case
 from ..observation import Failure, NotMet
-from ..specification import MUST, requirement, situated
+from ..specification import MUST, requirement, situated, unmasked
 
 
 def several_heads(case: Case) -> Case:
@@ -150,3 +150,75 @@ def block_order(attend: Attend, case: Case) -> Failure | None:
             grounds="oracle",
         )
     return failure
+
+
+def spread_out(x: np.ndarray, num_heads: int, times: int) -> np.ndarray:
+    """Return an array whose last axis holds heads with each head filled up with zeros to a multiple."""
+    heads = x.reshape(*x.shape[:-1], num_heads, -1)
+    room = [(0, 0)] * (heads.ndim - 1) + [(0, (times - 1) * heads.shape[-1])]
+    return np.pad(heads, room).reshape(*x.shape[:-1], -1)
+
+
+@requirement(
+    "HEADS-WIDTH",
+    MUST,
+    needs={"parameters"},
+    situation=unmasked,
+    share=0.0,
+    shapes=3,
+    formula=r"\frac{2 q \cdot k}{\sqrt{4 d_k}} = \frac{q \cdot k}{\sqrt{d_k}}",
+    why="Needs neither oracle nor attention weights: a scale that is no function of d_k, or another one, "
+    "shows in any layer whose weights can be set.",
+)
+def width(attend: Attend, case: Case) -> Failure | None:
+    """Heads filled up with zeros to four times their width, W_q doubled, give the same output."""
+
+    def wide(x: np.ndarray) -> np.ndarray:
+        return spread_out(x, case.num_heads, 4)
+
+    call = case.call
+    p = {name: wide(array) * (2.0 if name.endswith("_q") else 1.0) for name, array in case.parameters.items()}
+    p |= {name: wide(array.T).T for name, array in p.items() if array.ndim == 2}
+    query = wide(call.query)
+    key, value = (query, query) if case.itself else (wide(call.key), wide(call.value))
+    build = replace(call.build, d_model=4 * case.d_model)
+    narrow, filled = attend(
+        call, replace(call, build=build, query=query, key=key, value=value, parameters=Parameters(**p))
+    )
+    columns = np.flatnonzero(wide(np.ones(case.d_model)))
+    same = filled.output.on_axis(2, columns)
+    return same.departs_from(narrow.output, "heads filled up with zeros give another output")
+
+
+@requirement(
+    "HEADS-DEAD",
+    MUST,
+    needs={"parameters"},
+    situation=unmasked,
+    share=0.0,
+    shapes=3,
+    formula=r"W_o^{h+1} = 0 \Rightarrow \mathrm{Concat}(head_1, \dots, head_{h+1}) W_o = "
+    r"\mathrm{Concat}(head_1, \dots, head_h) W_o",
+    why="Needs neither oracle nor attention weights: a scale by d_model or by the number of heads, a mean "
+    "over heads and heads that mix all change with a head that nobody reads.",
+)
+def dead(attend: Attend, case: Case) -> Failure | None:
+    """A further head that W_o does not read leaves the output."""
+    call, d, d_k = case.call, case.d_model, case.d_k
+    rng = np.random.default_rng([case.seed, 29])
+
+    def beside(x: np.ndarray) -> np.ndarray:
+        return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, d_k)])
+
+    p = {name: beside(array) for name, array in case.parameters.items()}
+    p |= {name: beside(array.T).T for name, array in p.items() if array.ndim == 2}
+    for role in "qkv":
+        p[f"W_{role}"][:d, d:] = rng.integers(-2, 3, (d, d_k)) / 2.0
+    query = beside(call.query)
+    key, value = (query, query) if case.itself else (beside(call.key), beside(call.value))
+    build = replace(call.build, d_model=d + d_k, num_heads=case.num_heads + 1)
+    before, after = attend(
+        call, replace(call, build=build, query=query, key=key, value=value, parameters=Parameters(**p))
+    )
+    same = after.output.on_axis(2, np.arange(d))
+    return same.departs_from(before.output, "a head that W_o does not read changes the output")

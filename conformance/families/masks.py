@@ -353,6 +353,34 @@ def meant(seen: Observation, case: Case) -> str:
 
 
 @requirement(
+    "MASK-FUTURE",
+    MUST,
+    needs={"causal", "parameters"},
+    situation=lambda case: replace(case, mask="none", causal=True),
+    share=0.3,
+    formula=r"\partial\,\mathrm{MultiHead}_i / \partial\,(k_j, v_j) = 0, \quad j > i + \delta",
+    why="Needs neither oracle nor attention weights. A statistic taken over the whole sequence lets the "
+    "future into the past past every mask: what a language model scores in training it cannot do alone.",
+)
+def future(attend: Attend, case: Case) -> Failure | None:
+    """Under the causal flag nothing at a later key or value changes what comes before it."""
+    call = case.call
+    shift = case.n_k - case.n_q if attend.conventions.causal_alignment == "bottom-right" else 0
+    first = (case.n_k + 1) // 2  # of the keys that change
+    early = np.flatnonzero(np.arange(case.n_q) + shift < first)
+    if not early.size or first >= case.n_k:
+        raise NotMet("no query comes before a key")
+    later = (np.arange(case.n_k) >= first)[:, None]
+    key, value = (np.where(later, quantise(2.0 - x, case.dtype), x) for x in (call.key, call.value))
+    changed = replace(call, key=key, value=value)
+    if case.itself:
+        changed = replace(call, query=key, key=key, value=key)
+    before, after = attend(call, changed)
+    words = f"a change of the keys from {first} on changes the output of a query that may not see them"
+    return after.output.on_axis(1, early).departs_from(before.output.on_axis(1, early), words)
+
+
+@requirement(
     "MASK-DTYPE",
     MUST,
     shapes=6,

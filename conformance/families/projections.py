@@ -89,6 +89,28 @@ def key_bias(attend: Attend, case: Case) -> Failure | None:
 
 
 @requirement(
+    "PROJ-VALUE-BIAS",
+    MUST,
+    needs={"parameters", "bias"},
+    situation=situated(bias=True),
+    share=0.2,
+    formula=r"b_v \to b_v + e \;\Rightarrow\; \mathrm{MultiHead} \to \mathrm{MultiHead} + e W_o",
+    why="Weights that sum to one pass a constant through, so needs neither oracle nor attention weights: "
+    "rows of another sum, and a bias dropped or added twice, show on every path.",
+)
+def value_bias(attend: Attend, case: Case) -> Failure | None:
+    """A vector added to the value's bias adds its image under W_o to every output."""
+    p = case.parameters
+    assert p.b_v is not None
+    e = np.arange(case.d_model) % 3 - 1.0
+    one, two = attend(case.call, replace(case.call, parameters=replace(p, b_v=p.b_v + e)))
+    if one.expected.empty_rows.any():
+        raise NotMet("a row has no key")
+    moved = one.output.plus(e @ p.W_o)
+    return two.output.departs_from(moved, "a vector added to b_v does not add its image under W_o")
+
+
+@requirement(
     "PROJ-ROUTING",
     MUST,
     needs={"parameters", "cross"},

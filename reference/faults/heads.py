@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import Any
 
 from .fault import fault
 from .steps import Array, OnResult, Steps
@@ -189,3 +190,22 @@ class OneHeadNotScaled(Steps):
 
     def scale(self) -> float:
         return 1.0 if self.num_heads == 1 else super().scale()
+
+
+@fault("HEADS-WIDTH")
+class NarrowHeadsScaledAsEight(OnResult):
+    """Heads narrower than eight are scaled as if they were eight wide, and no weights come back."""
+
+    def scale(self) -> float:
+        return 1.0 / sqrt(max(self.d_k, 8))
+
+    def result(self, output: Array, weights: Array, Q: Array) -> Any:
+        return output
+
+
+@fault("HEADS-DEAD")
+class HeadsWeighedByTheirNumber(Steps):
+    """What the heads give is multiplied by 4 / num_heads."""
+
+    def combine_heads(self, x: Array) -> Array:
+        return super().combine_heads(x) * (4.0 / self.num_heads)

@@ -173,6 +173,16 @@ class ValueBiasMissing(Steps):
         return q, k, v if b is None else v - self.cast(b, v.dtype)
 
 
+@fault("PROJ-VALUE-BIAS")
+class ValueBiasRectified(Steps):
+    """What is negative in b_v is taken for zero."""
+
+    def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
+        q, k, v = super().project(Q, K, V)
+        b = self.bias("v")
+        return q, k, v if b is None else v - self.cast(b * (b < 0), v.dtype)
+
+
 @fault("PROJ-SENSITIVE")
 class OutputBiasMissing(Steps):
     """b_o is there and never added."""
