@@ -34,7 +34,17 @@ class Count:
     @property
     def elementwise(self) -> int:
         """All other operations."""
-        return sum(self.by_kind.values()) - self.products
+        return self.total - self.products
+
+    @property
+    def total(self) -> int:
+        """All operations."""
+        return sum(self.by_kind.values())
+
+    @property
+    def multiplications(self) -> int:
+        """Multiplications, where they are told apart: half of a product, and those of single elements."""
+        return self.products // 2 + self.by_kind.get("multiplication", 0)
 
     def to_mapping(self) -> dict[str, int]:
         """Return the count as names and integers, the form in which it leaves an adapter."""

@@ -85,8 +85,15 @@ _FREE = {
     *("random_bits", "random_seed", "random_wrap", "random_unwrap", "random_split", "random_fold_in"),
     *("platform_index", "axis_index", "debug_callback", "debug_print"),
     *("random_clone", "threefry2x32", "random_gamma", "pvary", "pcast", "mesh_cast", "layout_constraint"),
+    *("stack", "unstack", "broadcast_to", "zeros_like", "complex", "conj", "tie", "approx_top_k"),
+    *("scatter-max", "scatter-min", "reduce_window_max", "reduce_window_min", "select_and_gather_add"),
+    *("rng_bit_generator", "rng_uniform", "philox2x32", "philox4x32", "threefry4x32", "iota_2x32_shape"),
+    *("new_ref", "empty_ref", "free_ref", "freeze", "get", "swap"),
 }
-_ACCUMULATING = {"scatter_add", "scatter-add", "scatter_mul", "scatter-mul", "select_and_scatter_add"}
+_ACCUMULATING = {
+    *("scatter_add", "scatter-add", "scatter-sub", "scatter_mul", "scatter-mul"),
+    *("select_and_scatter_add", "addupdate"),
+}
 
 
 def count(function: Callable[..., Any], *arguments: Any) -> Count:

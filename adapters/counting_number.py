@@ -22,21 +22,22 @@ class CountingNumber:
     """A number that counts the arithmetic done with it."""
 
     __slots__ = ("tally", "value")
-    __array_priority__ = 1.0
 
     def __init__(self, value: float, tally: Tally) -> None:
         self.value = value
         self.tally = tally
 
-    def _operate(self, operation: Callable[..., float], *others: Any) -> CountingNumber:
-        self.tally.add("elementwise", 1)
+    def _operate(
+        self, operation: Callable[..., float], *others: Any, kind: str = "elementwise"
+    ) -> CountingNumber:
+        self.tally.add(kind, 1)
         return CountingNumber(operation(*map(_value, others)), self.tally)
 
     def __add__(self, other: Any) -> Any:
         return self._operate(lambda x: self.value + x, other)
 
     def __mul__(self, other: Any) -> Any:
-        return self._operate(lambda x: self.value * x, other)
+        return self._operate(lambda x: self.value * x, other, kind="multiplication")
 
     def __sub__(self, other: Any) -> Any:
         return self._operate(lambda x: self.value - x, other)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import isqrt, prod
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,7 @@ _FREE_UFUNCS = {
         "conjugate",
     ),
 }
+_LETTERS = ascii_uppercase + ascii_lowercase  # NumPy's order of the axes 0, 1, ...
 
 
 class TracingArray(np.ndarray[Any, np.dtype[Any]]):
@@ -59,8 +61,7 @@ class TracingArray(np.ndarray[Any, np.dtype[Any]]):
         """Run a ufunc on plain arrays and count it."""
         result = getattr(ufunc, method)(*map(_plain, inputs), **_plain_values(kwargs))
         _price_ufunc(self.tally, ufunc, method, inputs, result)
-        given: tuple[Any, ...] = kwargs.get("out") or ()
-        return given[0] if len(given) == 1 and given[0] is not None else self._traced(result)
+        return self._traced(result)  # where it was written into a plain array, a view of that
 
     def __array_function__(
         self, func: Callable[..., Any], types: Any, args: Iterable[Any], kwargs: Mapping[str, Any]
@@ -70,7 +71,7 @@ class TracingArray(np.ndarray[Any, np.dtype[Any]]):
             plain = [_plain(argument) for argument in args]
             result = func(*plain, **_plain_values(kwargs))
             if func is np.einsum:
-                _price_einsum(self.tally, plain, kwargs.get("optimize", False))
+                _price_einsum(self.tally, _written(plain), kwargs.get("optimize", False))
             else:
                 _price_pair(self.tally, np.size(plain[0]), np.size(plain[1]), np.size(result))
             return self._traced(result)
@@ -102,18 +103,24 @@ def tracing(array: np.ndarray, tally: Tally) -> TracingArray:
     return traced
 
 
-def count(function: Callable[..., Any], *arrays: np.ndarray, floor: int = 0) -> Count:
+def count(function: Callable[..., Any], *arrays: np.ndarray, by_number: bool = False) -> Count:
     """Return the operations of ``function(*arrays)``; hand over the weights too, so that both sides trace.
 
-    Where tracing arrays see fewer than ``floor`` operations, the function is called once more with counting
-    numbers, and the fuller of the two counts is returned.  Whatever the function raises for plain arrays is
-    let through.
+    With ``by_number`` every number counts, in place of the arrays.  Whatever the function raises for plain
+    arrays is let through.
     """
-    traced = _count(function, arrays, lambda array, tally: tracing(array.copy(), tally))
-    if traced.unknown or sum(traced.by_kind.values()) >= floor:
-        return traced
-    numbers = _count(function, arrays, counting_numbers)
-    return max((traced, numbers), key=lambda counted: sum(counted.by_kind.values()))
+    if by_number:
+        return _count(function, arrays, counting_numbers)
+    return _count(function, arrays, lambda array, tally: tracing(array.copy(), tally))
+
+
+def is_traceable(function: Callable[..., Any], *arrays: np.ndarray) -> bool:
+    """Return whether tracing arrays see all of ``function(*arrays)`` that counting numbers see.
+
+    Multiplications tell: a sum of k products has k of them, however it is done.
+    """
+    numbers = count(function, *arrays, by_number=True)
+    return bool(numbers.unknown) or numbers.multiplications <= count(function, *arrays).multiplications
 
 
 def _count(
@@ -145,7 +152,8 @@ def _price_ufunc(tally: Tally, ufunc: np.ufunc, method: str, inputs: Sequence[An
     elif method in {"accumulate", "reduceat", "at"}:
         tally.add("elementwise", np.size(inputs[0]))
     else:
-        tally.add("elementwise", np.size(result[0] if isinstance(result, tuple) else result))
+        kind = "multiplication" if name == "multiply" else "elementwise"
+        tally.add(kind, np.size(result[0] if isinstance(result, tuple) else result))
 
 
 def _price_pair(tally: Tally, left: int, right: int, result: int) -> None:
@@ -153,14 +161,11 @@ def _price_pair(tally: Tally, left: int, right: int, result: int) -> None:
     if not result:
         return
     summed = isqrt(left * right // result)
-    tally.add(*(("matmul", 2 * result * summed) if summed > 1 else ("elementwise", result)))
+    tally.add(*(("matmul", 2 * result * summed) if summed > 1 else ("multiplication", result)))
 
 
 def _price_einsum(tally: Tally, args: Sequence[Any], optimize: Any) -> None:
     """Price an einsum contraction by contraction, in the order in which NumPy goes about it."""
-    if not isinstance(args[0], str):
-        tally.give_up("np.einsum with its subscripts as lists")
-        return
     subscripts, *operands = args
     inputs, output = _subscripts(subscripts, [np.ndim(operand) for operand in operands])
     sizes: dict[str, int] = {}
@@ -177,8 +182,23 @@ def _price_einsum(tally: Tally, args: Sequence[Any], optimize: Any) -> None:
         summed = len(inputs[-1]) < len(letters)
         if summed and len(taken) > 1:
             tally.add("matmul", len(taken) * steps)
+        elif summed:
+            tally.add("elementwise", steps)
         else:
-            tally.add("elementwise", steps if summed else (len(taken) - 1) * steps)
+            tally.add("multiplication", (len(taken) - 1) * steps)
+
+
+def _written(args: Sequence[Any]) -> Sequence[Any]:
+    """Return the arguments of an einsum with subscripts in letters, where they were lists of numbers."""
+    if isinstance(args[0], str):
+        return args
+
+    def letters(axes: Sequence[Any]) -> str:
+        return "".join("..." if axis is Ellipsis else _LETTERS[axis] for axis in axes)
+
+    inputs = ",".join(map(letters, args[1::2]))
+    output = "->" + letters(args[-1]) if len(args) % 2 else ""
+    return [inputs + output, *args[: len(args) // 2 * 2 : 2]]
 
 
 def _subscripts(subscripts: str, dimensions: Sequence[int]) -> tuple[list[str], str]:

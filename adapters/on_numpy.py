@@ -12,13 +12,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
 from .by_names import PADDING_TRUE, ByNames
-from .counting_numpy import count
+from .counting import Count
+from .counting_numpy import count, is_traceable
 from .importing import source_of
 from .on_numpy_script import script
 from .projections import Kind, at
@@ -28,6 +30,7 @@ from .stages import Shapes, watched
 from .storage import Slot, assembled
 
 DTYPES: tuple[DType, ...] = ("float64", "float32", "float16")
+ONE_BY_ONE = 3_000_000  # operations: a few seconds
 INPUTS = ("query", "key", "value")
 VARIANTS = {"default": False, "same object": True}  # name -> one object as query, key and value
 
@@ -123,10 +126,28 @@ class ClassAdapter(ByNames):
 
     def count(self, module: Built, call: Call) -> Mapping[str, int]:
         """Return the operations of one call."""
-        inputs = self.inputs(self.accepted(call))
+        (batch, n_q, d), n_k = call.query.shape, call.key.shape[1]
+        if not self._traceable and 4 * batch * d * (n_q * n_k + d * (n_q + n_k)) > ONE_BY_ONE:
+            return Count(unknown=("so many operations one by one",)).to_mapping()
+        function, arrays = self._of_arrays(module, self.accepted(call))
+        return count(function, *arrays, by_number=not self._traceable).to_mapping()
+
+    @cached_property
+    def _traceable(self) -> bool:
+        """Whether tracing arrays see all that the class does; found out on a small call."""
+        build = Build(8, 2, bias="bias" in self.constructor)
+        rows = np.ones((1, 3, build.d_model))
+        try:
+            module = self.build(build)
+            function, arrays = self._of_arrays(module, self.accepted(Call(build, rows, rows, rows)))
+            return is_traceable(function, *arrays)
+        except Exception:  # met again where the cost is counted
+            return True
+
+    def _of_arrays(self, module: Built, call: Call) -> tuple[Callable[..., Any], list[np.ndarray]]:
+        """Return a call as a function of arrays, and the arrays: inputs and weights."""
+        inputs = self.inputs(call)
         slots = self.slots(module.module, module.build)
-        given = [inputs[name] for name in INPUTS]
-        stored = [at(module.module, slot.path) for slot in slots]
 
         def attend(*arrays: Any) -> Any:
             for slot, array in zip(slots, arrays[len(INPUTS) :], strict=True):
@@ -134,9 +155,7 @@ class ClassAdapter(ByNames):
             found = self._passed(module.module, call, inputs | dict(zip(INPUTS, arrays, strict=False)))
             return (self.results(module.module, found) or (found,))[0]
 
-        (batch, n_q, d), n_k = call.query.shape, call.key.shape[1]
-        floor = 4 * batch * d * (n_q * n_k + d * (n_q + n_k))
-        return count(attend, *given, *stored, floor=floor).to_mapping()
+        return attend, [*(inputs[name] for name in INPUTS), *(at(module.module, s.path) for s in slots)]
 
     def script(self, call: Call, name: str = "result") -> list[str]:
         """Return plain NumPy that makes this call."""

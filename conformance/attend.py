@@ -113,7 +113,7 @@ class Attend:
 
     def count(self, call: Call) -> Mapping[str, int]:
         """Return the operations of one call, by kind; Broken where counting them raises."""
-        return answered(self._session.count(call), "counting its operations")
+        return answered(self._session.count(self._handed_over(call)), "counting its operations")
 
     def script(self, call: Call) -> list[str]:
         """Return lines of Python that make this call without headcheck; Broken where there are none."""

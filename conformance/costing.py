@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 from headcheck.adapters.counting import Count
@@ -26,15 +27,15 @@ Counter = Callable[[int, int, int, int], Count]
 
 @dataclass(frozen=True)
 class Plan:
-    """Sizes at which to count: a grid, and one point beside it that has to lie on the fitted law."""
+    """Sizes at which to count: a grid, and points beside it that have to lie on the fitted law."""
 
     axes: tuple[Axis, ...]
-    held_out: Point
+    beside: tuple[Point, ...]
     sizes: Callable[..., Sizes]  # of a point
 
     def points(self) -> list[Point]:
-        """Return the points of the grid and the one held out."""
-        return [*grid(self.axes), self.held_out]
+        """Return the points of the grid and those beside it."""
+        return [*grid(self.axes), *self.beside]
 
 
 def _self(n: int, d: int, h: int) -> Sizes:
@@ -42,20 +43,25 @@ def _self(n: int, d: int, h: int) -> Sizes:
 
 
 # h is even throughout: some fast paths are not taken for an odd number of heads.
-_HEADS = Axis("h", (2, 4, 6), lowest=-1)
-SELF = Plan((Axis("n", (2, 3, 5, 7)), Axis("d", (12, 24, 36, 48)), _HEADS), (9, 60, 10), _self)
+_LENGTHS, _WIDTHS, _HEADS = Axis("n", (2, 3, 5)), Axis("d", (12, 24, 36)), Axis("h", (2, 4, 6), lowest=-1)
+SELF = Plan((_LENGTHS, _WIDTHS, _HEADS), ((7, 48, 2), (4, 60, 10)), _self)
+# For what is of the third power in length or width, or of the second in heads.
+CUBED = Plan(
+    (Axis("n", (2, 3, 5, 7)), Axis("d", (12, 24, 36, 48)), Axis("h", (2, 4, 6, 12), lowest=-1)),
+    ((9, 60, 10),),
+    _self,
+)
 # For code that works in tiles: multiples of the usual ones, so that padding adds nothing.
-TILED = Plan((Axis("n", (128, 256, 384, 512)), Axis("d", (96, 192, 288, 384)), _HEADS), (640, 480, 10), _self)
+TILED = Plan((Axis("n", (128, 256, 384)), Axis("d", (96, 192, 288)), _HEADS), ((512, 96, 4),), _self)
 
 
 def _cross(n_q: int, n_k: int, d: int) -> Sizes:
     return n_q, n_k, d, 2
 
 
-_WIDTHS = Axis("d", (12, 24, 36))
-CROSS = Plan((Axis("n_q", (2, 5)), Axis("n_k", (4, 7)), _WIDTHS), (3, 9, 48), _cross)
-CROSS_SQUARED = Plan((Axis("n_q", (2, 3, 5)), Axis("n_k", (4, 7, 9)), _WIDTHS), (6, 8, 48), _cross)
-BACKWARD = Plan((Axis("n", (2, 3, 5, 7)), _WIDTHS), (9, 48), lambda n, d: (n, n, d, 2))
+CROSS = Plan((Axis("n_q", (2, 5)), Axis("n_k", (4, 7)), _WIDTHS), ((3, 9, 48),), _cross)
+CROSS_SQUARED = Plan((Axis("n_q", (2, 3, 5)), Axis("n_k", (4, 7, 9)), _WIDTHS), ((6, 8, 48),), _cross)
+BACKWARD = Plan((Axis("n", (2, 3, 5, 7)), _WIDTHS), ((9, 48),), lambda n, d: (n, n, d, 2))
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,16 @@ class CostFinding:
     terms: tuple[Term, ...] = ()  # of the law that decided
     heads: str = ""  # those of the wrong terms that come of what the heads do
     by_hand: bool = False  # elementwise work is part of what is judged: products alone fall short
+    at: Point = ()  # one of the points that lie on the law of self-attention
+
+    def judged(self, counted: Count) -> int:
+        """Return the operations of a count that the law is about."""
+        return counted.products + (counted.elementwise if self.by_hand else 0)
+
+    @property
+    def elementwise_is_lawless(self) -> bool:
+        """Whether the work beside the products follows no law that was found."""
+        return self.verdict == "holds" and not self.by_hand and self.elementwise is None
 
     def where(self, situation: str) -> CostFinding:
         """Return the finding with the situation in which it was made."""
@@ -80,12 +96,15 @@ class CostFinding:
 def judge_cost(
     count: Counter, *, cross: bool = True, right: Callable[[], bool | None] = lambda: None
 ) -> CostFinding:
-    """Judge a cost from counts at 49 sizes, and where keys may differ from queries at 13 more.
+    """Judge a cost from counts at 29 sizes or more, and where keys may differ from queries at 13 or more.
 
     ``count(n_q, n_k, d, h)`` gives the operations of one example; ``right()`` says whether the output is
     the oracle's, None where that is not known, and is asked only where the count is too low to be believed.
     """
+    count = cache(count)
     finding = _judge(count, SELF, right)
+    if finding.reason == "lawless" or finding.elementwise_is_lawless:
+        finding = _judge(count, CUBED, right)
     if _may_be_tiled(finding):
         tiled = _judge(count, TILED, right)
         return tiled if tiled.verdict != "inconclusive" else finding
@@ -101,13 +120,27 @@ def judge_cost(
 
 
 def follows(count: Counter, finding: CostFinding) -> bool:
-    """Return whether another path costs at two sizes what a law says that was found on the first."""
-    for n, d, h in ((5, 36, 4), (7, 24, 2)):
-        counted = count(n, n, d, h)
-        judged = counted.products + (counted.elementwise if finding.by_hand else 0)
-        if counted.unknown or finding.polynomial is None or judged != finding.polynomial(n, d, h):
-            return False
-    return True
+    """Return whether another way to call it costs what a law says that was found on the first."""
+    n, d, h = finding.at
+    counted = count(n, n, d, h)
+    lawful = finding.polynomial is not None and finding.judged(counted) == finding.polynomial(n, d, h)
+    return lawful and not counted.unknown
+
+
+def judge_batch(count: Counter, finding: CostFinding, batch: int) -> CostFinding:
+    """Judge whether a batch costs at most what its examples cost apart; ``count`` is of the whole batch.
+
+    Work on the weights alone need not be done for each example, so less is lawful.
+    """
+    n, d, h = finding.at
+    counted, law = count(n, n, d, h), finding.polynomial
+    if counted.unknown or law is None or finding.judged(counted) <= batch * law(n, d, h):
+        return finding
+    message = (
+        f"{batch} examples in one call cost {finding.judged(counted)} operations at n={n}, d={d}, h={h}, "
+        f"and one by one {batch * law(n, d, h)}: examples are multiplied with each other"
+    )
+    return replace(finding, verdict="broken", message=message)
 
 
 def backward_law(count: Counter) -> Polynomial | None:
@@ -135,7 +168,7 @@ def _judge(count: Counter, plan: Plan, right: Callable[[], bool | None]) -> Cost
     if fitted is None:
         return CostFinding("inconclusive", _lawless(plan, judged), "lawless")
     finding = _read(fitted) if by_hand else _read(fitted, beside=_fit(plan, elementwise))
-    finding = replace(finding, by_hand=by_hand)
+    finding = replace(finding, by_hand=by_hand, at=plan.beside[0])
     if finding.verdict != "broken":
         return finding
     if by_hand and all(
@@ -159,7 +192,7 @@ def _floor(n_q: int, n_k: int, d: int, h: int) -> int:
 
 def _fit(plan: Plan, values: Mapping[Point, int]) -> Polynomial | None:
     fitted = interpolate(plan.axes, values)
-    return fitted if fitted(*plan.held_out) == values[plan.held_out] else None
+    return fitted if all(fitted(*point) == values[point] for point in plan.beside) else None
 
 
 def _read(fitted: Polynomial, beside: Polynomial | None = None) -> CostFinding:
@@ -169,9 +202,10 @@ def _read(fitted: Polynomial, beside: Polynomial | None = None) -> CostFinding:
     outgrowing = _outgrowing(beside) if beside else []
     if not wrong and not outgrowing:
         return CostFinding("holds", polynomial=fitted, elementwise=beside, terms=read)
-    message = f"costs {fitted}, not {law(fitted.variables)}: {_words(wrong + outgrowing)}"
-    if not wrong:
-        message = f"costs {fitted} and, element by element, {beside}: {_words(outgrowing)}"
+    message = f"costs {fitted}, not {law(fitted.variables)}: {_words(wrong)}"
+    if outgrowing:
+        message = message if wrong else f"costs {fitted}"
+        message += f" and, element by element, {beside}: {_words(outgrowing)}"
     heads = [term for term in wrong if depends_on_heads(fitted.variables, term.exponents)]
     return CostFinding("broken", message, "", fitted, beside, None, read, _words(heads))
 
@@ -185,26 +219,26 @@ def _outgrowing(elementwise: Polynomial) -> list[Term]:
 
 
 def _words(wrong: Sequence[Term]) -> str:
-    """Return what is wrong, the surplus first; a missing term in whose place it stands is left unsaid."""
+    """Return what is wrong, the surplus first; a missing term that a surplus contains is left unsaid."""
     surplus = [term for term in wrong if term.role == "forbidden"]
-    replaced = {term.exponents[:2] for term in surplus}
-    rest = [term for term in wrong if term.role == "required" and term.exponents[:2] not in replaced]
+    rest = [term for term in wrong if term.role == "required" and not any(map(term.is_part_of, surplus))]
     return "; ".join(map(str, (*surplus, *rest)))
 
 
 def _may_be_tiled(finding: CostFinding) -> bool:
     """Whether padding to tiles would explain a finding: no polynomial, or no growth within the first tile."""
     if finding.verdict == "broken" and finding.polynomial is not None:
-        return finding.polynomial[(2, 1, 0)] == 0 and not finding.heads
+        return all(n < 2 for n, _, _ in finding.polynomial.coefficients) and not finding.heads
     return finding.reason == "lawless"
 
 
 def _lawless(plan: Plan, values: Mapping[Point, int]) -> str:
-    at = ", ".join(f"{axis.name}={n}" for axis, n in zip(plan.axes, plan.held_out, strict=True))
-    expected = interpolate(plan.axes, values)(*plan.held_out)
+    fitted = interpolate(plan.axes, values)
+    point = next(point for point in plan.beside if fitted(*point) != values[point])
+    at = ", ".join(f"{axis.name}={n}" for axis, n in zip(plan.axes, point, strict=True))
     return (
-        f"the count follows no polynomial: {values[plan.held_out]} operations at {at}, "
-        f"where the other sizes foretell {expected}"
+        f"the count follows no polynomial: {values[point]} operations at {at}, "
+        f"where the other sizes foretell {round(fitted(*point))}"
     )
 
 

@@ -35,8 +35,14 @@ class Term:
         """Whether the cost of multi-head attention has no such term, or has it with another coefficient."""
         return self.role != "allowed" and self.coefficient != self.expected
 
+    def is_part_of(self, other: Term) -> bool:
+        """Whether this falls short of what is expected, and the other term repeats it or widens it."""
+        wider = all(a <= b for a, b in zip(self.exponents[:2], other.exponents[:2], strict=True))
+        return self.coefficient < self.expected and wider
+
     def __str__(self) -> str:
-        shown = f"{self.coefficient} {self.monomial}"
+        shown = f"{self.coefficient} {self.monomial}" if self.coefficient != 1 else self.monomial
+        shown = shown if self.coefficient else f"no {self.monomial}"
         return f"{shown}: {self.words}" if self.words else shown
 
 
@@ -59,7 +65,8 @@ def grows_too_fast(variables: tuple[str, ...], exponents: Exponents) -> bool:
     themselves: an online softmax rescales its n d accumulator once for each block of keys.
     """
     n, d, h = _orders(variables, exponents)
-    return n > 2 or d > 2 or (n == 2 and d == 2) or ((n, d) in {(2, 1), (1, 2)} and h > 0)
+    squared = n > 0 and h > 1
+    return n > 2 or d > 2 or (n == 2 and d == 2) or ((n, d) in {(2, 1), (1, 2)} and h > 0) or squared
 
 
 def depends_on_heads(variables: tuple[str, ...], exponents: Exponents) -> bool:
@@ -74,7 +81,7 @@ def _term(counted: Polynomial, required: Polynomial, exponents: Exponents) -> Te
     role: Role = "forbidden"
     if exponents in required.coefficients:
         role = "required"
-    elif _is_lower(*orders):
+    elif _is_lower(variables, exponents):
         role = "allowed"
     term = Term(monomial(variables, exponents), exponents, coefficient, role, required[exponents])
     if not term.wrong:
@@ -90,16 +97,18 @@ def _orders(variables: tuple[str, ...], exponents: Exponents) -> tuple[int, int,
     return length, powers.get("d", 0), powers.get("h", 0)
 
 
-def _is_lower(n: int, d: int, h: int) -> bool:
-    return n <= 2 and d <= 2 and not (n == 2 and d >= 1) and not (d == 2 and n >= 1)
+def _is_lower(variables: tuple[str, ...], exponents: Exponents) -> bool:
+    """Whether a monomial stays below both n^2 d and n d^2 as the sizes grow, h below d and not its square."""
+    n, d, h = _orders(variables, exponents)
+    return n <= 2 and d <= 2 and not (n == 2 and d >= 1) and not (d == 2 and n >= 1) and not (n and h > 1)
 
 
 def _missing(orders: tuple[int, int, int], term: Term) -> str:
     n, d, _ = orders
     if term.coefficient == 0:
         if n == 2 and d == 1:
-            return "missing: no query is compared with every key"
-        return "missing: inputs and outputs do not all pass a d x d projection"
+            return "no query is compared with every key"
+        return "inputs and outputs do not all pass a d x d projection"
     share = term.coefficient / term.expected
     if n == 2 and d == 1:
         return f"expected {term.expected}: {_times(share)} the work on pairs of query and key"
@@ -113,8 +122,12 @@ def _surplus(variables: tuple[str, ...], exponents: Exponents, orders: tuple[int
     n, d, h = orders
     if "n_k" in variables and (n, d) in {(2, 1), (1, 2)}:
         return "queries and keys are of different lengths, and this length is multiplied with itself"
+    if n >= 3 and d:
+        return "attention between all pairs done again for every position: cubic in the length"
     if n >= 3:
         return "a product over three positions at once: cubic in the length"
+    if h >= 2:
+        return "each of the h heads meets every other: the square of their number"
     if n == 2 and d >= 2:
         return "a projection done again for every pair of query and key"
     if n == 2:

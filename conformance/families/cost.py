@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -9,14 +10,14 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 from headcheck.adapters.counting import Count
-from headcheck.adapters.protocol import Build, Call
+from headcheck.adapters.protocol import Build, Call, Mask
 from headcheck.reference.configuration import Configuration, advice
 from headcheck.reference.cost_model import compare
 from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case
-from ..costing import CostFinding, Counter, backward_law, follows, judge_cost
+from ..costing import CostFinding, Counter, backward_law, follows, judge_batch, judge_cost
 from ..observation import Broken, Failure, NotMet
 from ..specification import INFO, MUST, requirement, situated
 from ..timing import Unmeasured, laws, measure
@@ -28,8 +29,19 @@ CUBIC = 2.6  # the exponents in n of right implementations reach that by the clo
 _findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
 
 
-def counter(attend: Attend, case: Case, *, variant: str = "", gradients: bool = False) -> Counter:
-    """Return the function that counts the operations of one example at given sizes."""
+def counter(
+    attend: Attend,
+    case: Case,
+    *,
+    variant: str = "",
+    batch: int = 1,
+    masked: bool = False,
+    gradients: bool = False,
+) -> Counter:
+    """Return the function that counts the operations of one call at given sizes.
+
+    A mask, where one is asked for, lets every query see every key, so that nothing may be left out.
+    """
 
     written = attend.offers("parameters")
 
@@ -38,7 +50,7 @@ def counter(attend: Attend, case: Case, *, variant: str = "", gradients: bool = 
         return replace(case, num_heads=1, d_k=d).parameters
 
     def rows(n: int, d: int) -> np.ndarray:
-        return np.random.default_rng(n).integers(-8, 9, (1, n, d)) / 8.0  # every dtype represents them
+        return np.random.default_rng(n).integers(-8, 9, (batch, n, d)) / 8.0  # every dtype represents them
 
     def count(n_q: int, n_k: int, d: int, h: int) -> Count:
         nonlocal written
@@ -46,6 +58,8 @@ def counter(attend: Attend, case: Case, *, variant: str = "", gradients: bool = 
         query, key, value = (query, query, query) if n_q == n_k else (query, key, key + 0.0)
         build = Build(d, h, bias=case.bias, dtype=case.dtype)
         call = Call(build, query, key, value, parameters(d) if written else None, variant=variant)
+        if masked:
+            call = replace(call, mask=Mask(np.ones((batch, h, n_q, n_k), dtype=bool)))
         if gradients:
             call = replace(call, cotangent=np.ones_like(query))
         try:
@@ -78,20 +92,31 @@ def finding(attend: Attend, case: Case) -> CostFinding:
 
 
 def _on_every_path(attend: Attend, case: Case) -> CostFinding:
-    """Judge the first path in full, and another one where it does not cost the same."""
+    """Judge the first path in full, and another way to call it where that does not cost the same."""
     cross = attend.offers("cross")
     found = judge_cost(counter(attend, case), cross=cross, right=lambda: output_is_right(attend, case))
     if found.verdict != "holds":
         return found
-    for variant in attend.declaration.variants[1:]:
-        if variant.dtypes and case.dtype not in variant.dtypes:
-            continue
-        count = counter(attend, case, variant=variant.name)
+    for situation, count, takes_others in _other_ways(attend, case):
         if not follows(count, found):
-            other = judge_cost(count, cross=cross and not variant.self_attention)
-            if other.verdict == "broken":
-                return other.where(f"on the path {variant.name!r}")
-    return found
+            other = judge_cost(count, cross=cross and takes_others)
+            if other.verdict != "holds":
+                return replace(other, polynomial=other.polynomial or found.polynomial).where(situation)
+    return judge_batch(counter(attend, case, batch=2), found, 2)
+
+
+def _other_ways(attend: Attend, case: Case) -> Iterator[tuple[str, Counter, bool]]:
+    """Yield a name for each other way to call the subject, its counter, and whether keys may differ there.
+
+    A path that compiles nothing is traced like the one that does, or is a transformation of the caller's
+    own, which may make a choice of one branch a computation of both.
+    """
+    if attend.offers("mask"):
+        yield "with a mask", counter(attend, case, masked=True), True
+    for variant in attend.declaration.variants[1:]:
+        if not variant.eager and (not variant.dtypes or case.dtype in variant.dtypes):
+            count = counter(attend, case, variant=variant.name)
+            yield f"on the path {variant.name!r}", count, not variant.self_attention
 
 
 def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:

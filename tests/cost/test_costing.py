@@ -1,5 +1,5 @@
 from headcheck.adapters.counting import Count
-from headcheck.costing import backward_law, judge_cost
+from headcheck.costing import backward_law, judge_batch, judge_cost
 
 MATMUL, ELEMENTWISE = "matmul", "elementwise"
 
@@ -45,6 +45,35 @@ def test_a_cubic_product_is_no_matter_of_heads():
     finding = judge_cost(changed(matmul=lambda n, m, d, h: product(n, m, d) + 2 * n**3 * h))
     assert (finding.verdict, finding.heads) == ("broken", "")
     assert "cubic" in finding.message
+
+
+def test_work_of_every_head_with_every_other_is_named():
+    finding = judge_cost(changed(matmul=lambda n, m, d, h: product(n, m, d) + 2 * n * m * h * h))
+    assert finding.verdict == "broken"
+    assert "2 n^2 h^2: each of the h heads meets every other" in finding.message
+
+
+def test_the_third_power_is_found_beyond_the_first_grid():
+    finding = judge_cost(changed(matmul=lambda n, m, d, h: product(n, m, d) + 2 * d**3 + n**3 * d))
+    assert finding.message == (
+        "costs n^3 d + 4 n^2 d + 8 n d^2 + 2 d^3, not 4 n^2 d + 8 n d^2: "
+        "n^3 d: attention between all pairs done again for every position: cubic in the length; "
+        "2 d^3: matrices of weights multiplied with each other in every call"
+    )
+
+
+def test_a_batch_costs_at_most_what_its_examples_cost():
+    def of_two(per_pair):
+        return changed(matmul=lambda n, m, d, h: 2 * product(n, m, d) + per_pair * n * m * d)
+
+    finding = judge_cost(honest)
+    assert judge_batch(of_two(0), finding, 2) is finding
+    crowded = judge_batch(of_two(4), finding, 2)
+    assert crowded.verdict == "broken"
+    assert "examples are multiplied with each other" in crowded.message
+    weights_once = judge_cost(changed(matmul=lambda n, m, d, h: product(n, m, d) + 6 * d * d))
+    assert weights_once.verdict == "holds"
+    assert judge_batch(of_two(0), weights_once, 2) is weights_once
 
 
 def test_a_cost_that_shows_only_with_other_keys_than_queries():
@@ -126,7 +155,7 @@ def test_elementwise_work_may_be_of_the_products_order_but_not_above_it():
     cubic = changed(matmul=lambda n, m, d, h: product(n, m, d), elementwise=lambda n, m, d, h: n * n * m)
     assert judge_cost(cubic).message == (
         "costs 4 n^2 d + 8 n d^2 and, element by element, n^3: "
-        "1 n^3: a product over three positions at once: cubic in the length"
+        "n^3: a product over three positions at once: cubic in the length"
     )
 
 

@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from headcheck.adapters.counting_numpy import count
+from headcheck.adapters.counting_numpy import count, is_traceable
 
 from .hand import by_hand
 
@@ -75,11 +75,38 @@ def test_where_tracing_is_blind_numbers_count_to_the_last_addition():
         return projected(naive)(*map(np.asarray, given))
 
     n_q, n_k, d, h = SIZES
-    seen = count(function, *arrays(*SIZES), floor=1)
+    seen = count(function, *arrays(*SIZES), by_number=True)
     additions_saved = n_q * n_k * h + 3 * n_q * d + 2 * n_k * d  # a sum of k terms is k - 1 additions
     work_on_scores = n_q * n_k * h * 5 - n_q * h  # scale, subtract, exp, sum, divide
     assert seen.products == 0
     assert seen.elementwise == by_hand(*SIZES) - additions_saved + work_on_scores
+
+
+def test_tracing_is_believed_where_numbers_see_no_more_than_it_does():
+    def beside_the_arrays(*given):
+        output = projected(naive)(*given)
+        return output + 0 * np.asarray(given[0]).sum() ** 2 * np.asarray(given[1])[0, 0, 0]
+
+    assert is_traceable(projected(naive), *arrays(*SIZES))
+    assert is_traceable(lambda *given: projected(naive)(*(x.astype(float) for x in given)), *arrays(*SIZES))
+    assert not is_traceable(beside_the_arrays, *arrays(*SIZES))
+    assert not is_traceable(lambda *given: projected(naive)(*map(np.asarray, given)), *arrays(*SIZES))
+
+
+def test_a_plain_array_that_is_written_to_is_traced_from_there_on():
+    def function(x, W):
+        out = np.empty((3, 5))
+        np.matmul(np.asarray(x), np.asarray(W), out=out)
+        out += x[:, :1]
+        return out @ np.ones((5, 2))
+
+    assert count(function, np.ones((3, 4)), np.ones((4, 5))).products == 2 * 3 * 5 * 2
+
+
+def test_subscripts_as_lists_are_read_as_letters():
+    x = np.ones((2, 3, 4))
+    assert count(lambda x: np.einsum(x, [0, 1, 2], x, [0, 3, 2], [0, 1, 3]), x).products == 2 * 2 * 3 * 3 * 4
+    assert count(lambda x: np.einsum(x, [..., 1, 2], x, [..., 3, 2]), x).products == 2 * 2 * 3 * 3 * 4
 
 
 def test_single_elements_in_a_loop():
@@ -89,14 +116,15 @@ def test_single_elements_in_a_loop():
             total = total + x[i] * y[i]
         return math.sqrt(total)
 
-    assert count(dot, np.ones(7), np.ones(7), floor=14).elementwise == 14
+    assert count(dot, np.ones(7), np.ones(7), by_number=True).elementwise == 14
 
 
 def test_code_that_makes_floats_of_everything_is_seen_by_nobody():
-    counted = count(
-        lambda *given: projected(naive)(*(np.array(x, float) for x in given)), *arrays(*SIZES), floor=9
-    )
-    assert counted.by_kind == {}
+    def function(*given):
+        return projected(naive)(*(np.array(x, float) for x in given))
+
+    assert count(function, *arrays(*SIZES)).by_kind == {}
+    assert count(function, *arrays(*SIZES), by_number=True).by_kind == {}
 
 
 @pytest.mark.parametrize(
