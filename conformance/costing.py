@@ -90,7 +90,8 @@ class CostFinding:
 
     def where(self, situation: str) -> CostFinding:
         """Return the finding with the situation in which it was made."""
-        return replace(self, message=f"{situation}, {self.message}")
+        heads = f"{self.heads} ({situation})" if self.heads else ""
+        return replace(self, message=f"{situation}, {self.message}", heads=heads)
 
 
 def judge_cost(

@@ -108,3 +108,27 @@ class ValuesCopiedForEachQuery(Steps):
     def attend(self, weights: Array, V: Array) -> Array:
         copies = self.xp.concatenate([V[:, :, None]] * max(weights.shape[2], 1), 2)
         return super().attend(weights, (copies @ self.cast(self.xp.eye(self.d_k), V.dtype))[:, :, 0])
+
+
+@fault("COST-QUADRATIC")
+class MultipliedByIdentityUnderAMask(Steps):
+    """Only where there is a mask, the weights are multiplied by an n_k x n_k identity."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        weights = super().softmax(scores, allowed)
+        n_k = weights.shape[-1]
+        return weights if allowed is None else weights @ self.cast(self.xp.eye(n_k), weights.dtype)
+
+
+@fault("COST-QUADRATIC")
+class ExamplesWithEachOther(Steps):
+    """The examples are laid end to end as one long sequence, of whose scores a batch's own are cut out."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        (B, h, n_q, d_k), n_k = Q.shape, K.shape[2]
+        if B < 2:
+            return super().scores(Q, K)
+        queries, keys = (x.swapaxes(0, 1).reshape(1, h, -1, d_k) for x in (Q, K))
+        of_all = super().scores(queries, keys)
+        own = [of_all[:, :, i * n_q : (i + 1) * n_q, i * n_k : (i + 1) * n_k] for i in range(B)]
+        return self.xp.concatenate(own, 0)

@@ -18,6 +18,8 @@ FAULTS = {
     "ScoresTwice": ("6 n^2 d", "1.5 times the work on pairs"),
     "OutputTwice": ("10 n d^2", "5 products with a d x d matrix"),
     "ValuesCopiedForEachQuery": ("2 n^2 d^2 / h", "for every pair"),
+    "MultipliedByIdentityUnderAMask": ("2 n^3 h", "with a mask, costs"),
+    "ExamplesWithEachOther": ("2 examples in one call", "examples are multiplied with each other"),
 }
 RIGHT = {
     "torch": ["torch", "torch.nn:MultiheadAttention", "torch.nn.functional:scaled_dot_product_attention"],
@@ -44,7 +46,7 @@ def test_a_right_implementation_costs_exactly_what_the_formula_says(framework, r
 @pytest.mark.parametrize(
     ("framework", "name"),
     [(framework, name) for framework in ("torch", "numpy") for name in FAULTS]
-    + [("jax", name) for name in ("ScoresOfFullWidth", "MultipliedByIdentity", "ScoresTwice")],
+    + [("jax", name) for name in ("ScoresOfFullWidth", "ScoresTwice", "MultipliedByIdentityUnderAMask", "ExamplesWithEachOther")],
 )
 def test_a_planted_fault_is_named_by_its_term(framework, name):
     pytest.importorskip(framework)
