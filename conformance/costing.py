@@ -205,8 +205,8 @@ def _read(fitted: Polynomial, beside: Polynomial | None = None) -> CostFinding:
         return CostFinding("holds", polynomial=fitted, elementwise=beside, terms=read)
     message = f"costs {fitted}, not {law(fitted.variables)}: {_words(wrong)}"
     if outgrowing:
-        message = message if wrong else f"costs {fitted}"
-        message += f" and, element by element, {beside}: {_words(outgrowing)}"
+        message = f"{message}; " if wrong else f"costs {fitted} and, "
+        message += f"element by element, {beside}: {_words(outgrowing)}"
     heads = [term for term in wrong if depends_on_heads(fitted.variables, term.exponents)]
     return CostFinding("broken", message, "", fitted, beside, None, read, _words(heads))
 
@@ -248,5 +248,6 @@ def _blind(sizes: Sizes, counted: int) -> str:
     at = f"n={n_q}" if n_q == n_k else f"n_q={n_q}, n_k={n_k}"
     return (
         f"the counter is blind: it saw {counted} operations at {at}, d={d}, h={h}, "
-        f"where attention takes {operations(n_q, n_k, d)}"
+        f"where attention takes {operations(n_q, n_k, d)}; what is done outside of the framework's own "
+        "operations, or with values taken out of its arrays, is not seen"
     )

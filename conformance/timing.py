@@ -69,7 +69,7 @@ class PowerLaw:
     def __str__(self) -> str:
         low, high = self.interval
         settled = "" if high - low < 1 else ", too wide to say anything"
-        return f"{self.axis}^{self.exponent:.2f} ({low:.2f} to {high:.2f}{settled})"
+        return f"{self.axis}^{self.exponent:.2f} (95 %: {low:.2f} to {high:.2f}{settled})"
 
     @property
     def x_name(self) -> str:
@@ -78,13 +78,19 @@ class PowerLaw:
 
     @property
     def y_name(self) -> str:
-        """The name of what was measured, with its unit."""
-        return {"time": "CPU seconds", "memory": "peak bytes"}[self.quantity]
+        """The name of what was measured."""
+        return {"time": "CPU time", "memory": "peak memory"}[self.quantity]
+
+    @property
+    def unit(self) -> str:
+        """The unit in which it was measured."""
+        return {"time": "s", "memory": "B"}[self.quantity]
 
     @property
     def title(self) -> str:
         """What the plot shows."""
-        return f"{self.quantity} against {self.x_name}"
+        other = {"n": "width", "d": "length"}[self.axis]
+        return f"{self.y_name} against {self.x_name}, at {other} {OTHER} with {HEADS} heads"
 
     def plot(self) -> dict[str, Any]:
         """Return what a log-log chart is drawn from, as plain numbers."""
@@ -92,6 +98,7 @@ class PowerLaw:
             "title": self.title,
             "x": self.x_name,
             "y": self.y_name,
+            "unit": self.unit,
             "points": [list(point) for point in self.points],
             "law": [self.coefficient, self.exponent],
             "interval": list(self.interval),

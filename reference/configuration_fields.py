@@ -6,11 +6,14 @@ attention over d_model / num_heads columns is named, not guessed around.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-WIDTHS = ("hidden_size", "d_model", "n_embd", "dim", "embed_dim", "model_dim", "emb_dim", "hidden_dim")
+WIDTHS = (
+    *("hidden_size", "d_model", "n_embd", "dim", "embed_dim", "model_dim", "emb_dim", "hidden_dim"),
+    "encoder_embed_dim",
+)
 HEADS = (
     "num_attention_heads",
     "n_heads",
@@ -20,7 +23,9 @@ HEADS = (
     "encoder_attention_heads",
     "attention_heads",
     "num_query_heads",
+    "heads",
 )
+DECODER = {"decoder_attention_heads": "encoder_attention_heads", "decoder_embed_dim": "encoder_embed_dim"}
 KV_HEADS = (
     "num_key_value_heads",
     "n_kv_heads",
@@ -30,7 +35,7 @@ KV_HEADS = (
     "num_query_groups",
     "multi_query_group_num",
 )
-HEAD_WIDTHS = ("head_dim", "d_kv", "d_head", "kv_channels", "attention_head_size")
+HEAD_WIDTHS = ("head_dim", "d_kv", "d_head", "kv_channels", "attention_head_size", "dim_head")
 BIASES = ("attention_bias", "qkv_bias")
 NESTED = (
     "text_config",
@@ -110,13 +115,21 @@ def read(document: Any) -> Fields:
 
 def _level(document: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
     """Return the object that holds the number of heads, and its path: "" or "text_config."."""
-    if _first(document, HEADS) and _first(document, WIDTHS):
-        return document, ""
-    for name in NESTED:
-        inner = document.get(name)
-        if isinstance(inner, Mapping) and _first(inner, HEADS) and _first({**document, **inner}, WIDTHS):
-            return inner, f"{name}."
-    return document, ""
+    levels = (
+        (level, path)
+        for level, path in _levels(document)
+        if _first(level, HEADS) and _first({**document, **level}, WIDTHS)
+    )
+    return next(levels, (document, ""))
+
+
+def _levels(document: Mapping[str, Any], path: str = "") -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield a configuration and those nested in it, the usual names first, each with its path."""
+    yield document, path
+    usual = [name for name in NESTED if name in document]
+    for name in (*usual, *(name for name in document if name not in NESTED)):
+        if isinstance(document[name], Mapping):
+            yield from _levels(document[name], f"{path}{name}.")
 
 
 def _first(scope: Mapping[str, Any], fields: tuple[str, ...]) -> str:
@@ -147,6 +160,9 @@ def _not_covered(
         said.append(
             f"heads of a width of their own ({name} = {width}): the figures are for d_model / num_heads"
         )
+    for theirs, ours in DECODER.items():
+        if path + ours in read.values() and level.get(theirs) not in {None, level[ours]}:
+            said.append(f"the decoder has {theirs} = {level[theirs]}: the figures are for {ours}")
     latent = _first(level, LATENT)
     if latent:
         said.append(f"latent attention ({path}{latent}): the figures are for plain multi-head attention")
@@ -155,5 +171,6 @@ def _not_covered(
 
 def _unread(document: Mapping[str, Any], path: str) -> list[str]:
     """Name the nested configurations that hold an attention of their own."""
-    others = [n for n in NESTED if f"{n}." != path and isinstance(document.get(n), Mapping)]
-    return [f"{name} has sizes of its own: not looked at" for name in others if _first(document[name], HEADS)]
+    own = {path, f"{path}attn_config."}
+    others = [name for level, name in _levels(document) if name not in own and _first(level, HEADS)]
+    return [f"{name.removesuffix('.')} has sizes of its own: not looked at" for name in others]

@@ -16,6 +16,7 @@ from markupsafe import Markup
 from .words import number
 
 _LETTER = 6.2  # width of a character of a chart's text, in its own units
+_PREFIXES = ("p", "n", "µ", "m", "", "k", "M", "G", "T")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -120,11 +121,13 @@ class Law:
 
     def __str__(self) -> str:
         text = f"exponent {self.exponent:.2f}"
-        return f"{text} ({self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval else text
+        return f"{text} (95 %: {self.interval[0]:.2f} to {self.interval[1]:.2f})" if self.interval else text
 
 
-def loglog(points: Sequence[tuple[float, float]], law: Law | None, x_name: str, y_name: str) -> Markup:
-    """Draw measured points and the law fitted to them on two logarithmic axes."""
+def loglog(
+    points: Sequence[tuple[float, float]], law: Law | None, x_name: str, y_name: str, unit: str = ""
+) -> Markup:
+    """Draw measured points and the law fitted to them on two logarithmic axes; the unit is of ``y``."""
     points = sorted((x, y) for x, y in points if 0 < x < math.inf and 0 < y < math.inf)
     if len(points) < 2 or points[0][0] == points[-1][0]:
         return Markup()
@@ -135,7 +138,7 @@ def loglog(points: Sequence[tuple[float, float]], law: Law | None, x_name: str, 
     parts = []
     for tick in up.ticks:
         parts.append(_line(left, up(tick), width - 12, up(tick), "grid"))
-        parts.append(_text(left - 7, up(tick) + 4, _power(tick), "label end"))
+        parts.append(_text(left - 7, up(tick) + 4, _quantity(tick, unit), "label end"))
     for tick in sorted(set(xs)) if len(set(xs)) <= 8 else across.ticks:
         parts.append(_line(across(tick), height - foot, across(tick), height - foot + 4, "rule"))
         parts.append(_text(across(tick), height - foot + 16, number(tick, 4), "label"))
@@ -154,6 +157,14 @@ def loglog(points: Sequence[tuple[float, float]], law: Law | None, x_name: str, 
     parts.append(turned.format((height - foot) / 2 + 6, y_name))
     label = f"{y_name} against {x_name}, {len(points)} points" + (f"; {law}" if law else "")
     return _svg(width, height, label, parts, "loglog")
+
+
+def _quantity(value: float, unit: str) -> str:
+    """Return a value with its unit as an engineer writes it: "50 ms", "2 MB"; a power of ten where bare."""
+    if not unit:
+        return _power(value)
+    thousands = min(max(math.floor(math.log10(value) / 3 + 1e-9), -4), 4)
+    return f"{number(value / 1000.0**thousands)} {_PREFIXES[thousands + 4]}{unit}"
 
 
 def _power(value: float) -> str:

@@ -6,7 +6,8 @@ Of `Verdict.measured`, these names are drawn; every other is shown with its valu
     polynomial  "4 n^2 d + 8 n d^2"
     table       {"columns": ["", "parameters"], "rows": [["one head", 1024], ...]}
     plots       [{"title", "x", "y", "points": [[x, y], ...], "law": [coefficient, exponent],
-                "interval": [low, high]}, ...]; the last two where a law was fitted
+                "interval": [low, high], "unit": "s"}, ...]; law and interval where one was fitted,
+                the unit where y has one
 """
 
 from __future__ import annotations
@@ -139,4 +140,6 @@ def _plot(value: Any) -> tuple[str, Markup]:
     if fitted := value.get("law"):
         interval = tuple(float(end) for end in value.get("interval") or ())
         law = Law(float(fitted[0]), float(fitted[1]), (interval[0], interval[1]) if interval else None)
-    return str(value["title"]), loglog(points, law, str(value["x"]), str(value["y"]))
+    return str(value["title"]), loglog(
+        points, law, str(value["x"]), str(value["y"]), str(value.get("unit") or "")
+    )

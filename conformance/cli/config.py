@@ -134,8 +134,8 @@ def describe(configuration: Configuration, fields: Fields | None = None) -> dict
 
 def _fields(file: Path) -> Fields:
     try:
-        return read(json.loads(file.read_text(encoding="utf-8")))
-    except ValueError as error:
+        return read(json.loads(file.read_text(encoding="utf-8-sig")))
+    except (ValueError, RecursionError) as error:
         what = str(error) if isinstance(error, UnreadableConfigurationError) else f"not JSON: {error}"
         raise click.UsageError(f"{file}: {what}") from error
 
@@ -144,7 +144,8 @@ def _lines(described: Mapping[str, Any], *, markdown: bool) -> list[str]:
     d = described
     title = f"d_model {d['d_model']}, num_heads {d['num_heads']}"
     if d["refused"]:
-        return [f"## {title}" if markdown else title, "", f"Refused (DIV-REFUSE): {d['refused']}"]
+        refused = [f"## {title}" if markdown else title, "", f"Refused (DIV-REFUSE): {d['refused']}"]
+        return [*refused, *_not_covered(d)]
     title += f", d_k {d['d_k']}, batch {d['batch']}, " + _lengths(d)
     lines = [f"## {title}" if markdown else title, ""]
     if d["read_from"]:
@@ -159,7 +160,11 @@ def _lines(described: Mapping[str, Any], *, markdown: bool) -> list[str]:
         *table(("", *(cost["name"] for cost in d["costs"])), _rows(d["costs"]), markdown=markdown),
         "",
     ]
-    return [*lines, d["advice"], *(f"not covered: {what}" for what in d["not_covered"])]
+    return [*lines, d["advice"], *_not_covered(d)]
+
+
+def _not_covered(d: Mapping[str, Any]) -> list[str]:
+    return [f"not covered: {what}" for what in d["not_covered"]]
 
 
 def _lengths(d: Mapping[str, Any]) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from ..timing import Measurement
 
 WRONG, UNDECIDED = 1, 5
+_SAYS = {
+    "holds": "costs what multi-head attention has to cost",
+    "broken": "does not cost what multi-head attention has to cost",
+    "inconclusive": "undecided",
+}
+_INDENTED: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "    ", "break_on_hyphens": False}
 
 
 @click.command(name="cost", cls=UsageCommand)
@@ -50,6 +57,8 @@ def command(
     """
     if d_model % num_heads:
         raise Misuse(f"--num-heads {num_heads} does not divide --d-model {d_model}")
+    if plot and plot.suffix.lower() != ".svg":
+        raise Misuse(f"--plot draws SVG: give it a name that ends in .svg, not {plot.name}")
     if plot and not plot.parent.is_dir():
         raise Misuse(f"cannot write {plot}: there is no folder {plot.parent}")
 
@@ -87,14 +96,18 @@ def _lines(attend: Attend, case: Case, found: CostFinding, sizes: tuple[int, int
     from ..families.cost import comparison, record_finding
 
     record_finding(attend, case, found)
-    said = {"holds": "as it must be", "broken": found.message}.get(
-        found.verdict, f"undecided: {found.message}"
-    )
     laws = [f"{name:<24}{law}" for name, law in attend.measured.items() if law]
     d, h, n = sizes
     compared = comparison(attend, case, found, Build(d, h), n)
     rows = [[cell if isinstance(cell, str) else f"{cell:,}" for cell in row] for row in compared["rows"]]
-    return [attend.reference, said, "", *laws, "", *table(compared["columns"], rows)]
+    return [attend.reference, *_said(found), "", *laws, *[""] * bool(laws), *table(compared["columns"], rows)]
+
+
+def _said(found: CostFinding) -> list[str]:
+    """Return the verdict, and beneath it what was counted and each wrong term on a line of its own."""
+    head, _, terms = found.message.partition(": ")
+    lines = [head, *(f"  {term}" for term in terms.split("; "))] if found.message else []
+    return [_SAYS[found.verdict], *(part for line in lines for part in wrap(line, 78, **_INDENTED))]
 
 
 def _draw(subject: str, file: Path) -> None:
@@ -112,9 +125,9 @@ def _draw(subject: str, file: Path) -> None:
     click.echo("")
     charts = []
     for law in fitted:
-        click.echo(f"{law.quantity} grows as {law}")
+        click.echo(f"{law.y_name} grows as {law}")
         drawn = Law(law.coefficient, law.exponent, law.interval)
-        charts.append((law.title, loglog(law.points, drawn, law.x_name, law.y_name)))
+        charts.append((law.title, loglog(law.points, drawn, law.x_name, law.y_name, law.unit)))
     file.write_text(figure(f"time and memory of {subject}", charts), encoding="utf-8")
     click.echo(f"Picture: {file}")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 
 @contextmanager
-def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Any], None]]:
-    """Yield a function that takes the events of a campaign and moves a bar."""
+def progress(subjects: int, requirements: Sequence[str], *, quiet: bool) -> Iterator[Callable[[Any], None]]:
+    """Yield a function that takes the events of a campaign and moves a bar, which names what is judged next.
+
+    Every subject is judged by the requirements in their order.
+    """
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -18,14 +22,22 @@ def progress(total: int, *, quiet: bool) -> Iterator[Callable[[Any], None]]:
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    from ..verdicts import Verdict
+    from ..verdicts import SubjectRecord, Verdict
+
+    following = dict(pairwise(requirements))
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("loading", total=total)
+        task = bar.add_task("loading", total=subjects * len(requirements))
+
+        begun: set[str] = set()
 
         def on_event(event: Any) -> None:
             if isinstance(event, Verdict):
-                bar.update(task, advance=1, description=f"{event.subject[-40:]} {event.requirement}")
+                coming = following.get(event.requirement, "done")
+                bar.update(task, advance=1, description=f"{event.subject[-40:]} {coming}")
+            elif isinstance(event, SubjectRecord) and not event.error and event.name not in begun:
+                begun.add(event.name)
+                bar.update(task, description=f"{event.name[-40:]} {requirements[0]}")
 
         yield on_event

@@ -238,7 +238,7 @@ def carried_out(plan: Plan, sessions: Sessions, *, quiet: bool) -> Run:
     # Without a process of its own, what a subject prints is kept out of the results at least.
     with (
         redirect_stdout(sys.stderr),
-        progress(len(plan.subjects) * len(plan.requirements), quiet=quiet) as on_event,
+        progress(len(plan.subjects), [one.id for one in plan.requirements], quiet=quiet) as on_event,
     ):
         return carry_out(plan, sessions, on_event)
 

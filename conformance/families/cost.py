@@ -23,7 +23,7 @@ from ..specification import INFO, MUST, requirement, situated
 from ..timing import Unmeasured, laws, measure
 from ..worker import Crashed, TimedOut
 
-TABLE = Build(64, 8)  # sizes of the comparison, at a length of ten
+TABLE, TABLE_LENGTH = Build(512, 8), 10  # sizes of the comparison
 CUBIC = 2.6  # the exponents in n of right implementations reach that by the clock
 
 _findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
@@ -128,7 +128,11 @@ def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:
         attend.measured["elementwise beside it"] = str(found.elementwise)
     if attend.offers("gradients"):
         gradients = backward_law(counter(attend, case, gradients=True))
-        attend.measured["gradients, 2 heads"] = str(gradients or "follow no polynomial")
+        attend.measured["backward, with 2 heads"] = str(gradients or "follows no polynomial")
+        if gradients and found.polynomial:
+            n, d = TABLE_LENGTH, TABLE.d_model
+            times = 1 + gradients(n, d) / found.polynomial(n, d, 2)
+            attend.measured["forward and backward"] = f"{float(times):.3g} times the forward"
 
 
 @requirement(
@@ -169,17 +173,17 @@ def heads(attend: Attend, case: Case) -> Failure | None:
 
 
 def comparison(
-    attend: Attend, case: Case, found: CostFinding, sizes: Build = TABLE, n: int = 10
+    attend: Attend, case: Case, found: CostFinding, sizes: Build = TABLE, n: int = TABLE_LENGTH
 ) -> dict[str, Any]:
     """Return the article's table at one size, and beneath it what this subject has and takes."""
     d, h = sizes.d_model, sizes.num_heads
-    rows: list[list[Any]] = [
-        [cost.title, cost.parameters, cost.operations] for cost in compare(d, h, n, bias=case.bias)
-    ]
+    costs = compare(d, h, n, bias=case.bias)
+    rows: list[list[Any]] = [[cost.title, cost.parameters, cost.operations] for cost in costs]
     if found.polynomial:
         held = parameter_count(attend, replace(sizes, bias=case.bias, dtype=case.dtype))
         rows.append([f"counted, with {h} heads", held, int(found.polynomial(n, d, h))])
-    return {"columns": [f"at length {n}", "parameters", "operations"], "rows": rows}
+    rows = [[*row, f"{row[-1] / costs[0].operations:.3g}"] for row in rows]
+    return {"columns": [f"at length {n}", "parameters", "operations", "times one head"], "rows": rows}
 
 
 def parameter_count(attend: Attend, build: Build) -> int | str:

@@ -45,3 +45,16 @@ def test_the_picture_is_one_document_with_every_chart_and_nothing_from_elsewhere
     assert len({(child.get("x"), child.get("y")) for child in inner}) == 3
     assert drawn.count("http") == 1  # the name of the format
     assert "prefers-color-scheme: dark" in drawn
+
+
+def test_a_picture_of_another_kind_is_refused_before_anything_is_measured():
+    result = run("numpy", "--plot", "a.png")
+    assert result.exit_code == 4
+    assert "ends in .svg" in result.stderr
+
+
+def test_values_have_the_units_of_an_engineer():
+    chart = loglog([(1.0, 5e-4), (4.0, 0.2)], None, "length n", "CPU time", "s")
+    assert ">1 ms<" in chart
+    assert ">100 ms<" in chart
+    assert ">2 MB<" in loglog([(1.0, 1e6), (4.0, 4e6)], None, "length n", "peak memory", "B")

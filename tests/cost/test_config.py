@@ -199,3 +199,44 @@ def test_it_needs_neither_numpy_nor_a_framework():
         "assert not {'numpy', 'torch', 'jax'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", program], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("document", "d_model", "num_heads", "said"),
+    [
+        ({"dim": 512, "heads": 8, "dim_head": 64}, 512, 8, ""),
+        ({"dim": 512, "heads": 8, "dim_head": 32}, 512, 8, "dim_head = 32"),
+        ({"model": {"hidden_size": 96, "num_attention_heads": 6}}, 96, 6, ""),
+        ({"a": {"text_config": {"hidden_size": 96, "num_attention_heads": 6}}}, 96, 6, ""),
+        (
+            {"d_model": 64, "encoder_attention_heads": 4, "decoder_attention_heads": 8},
+            64,
+            4,
+            "the decoder has decoder_attention_heads = 8",
+        ),
+        ({"d_model": 64, "encoder_attention_heads": 4, "decoder_attention_heads": 4}, 64, 4, ""),
+    ],
+)
+def test_more_names_in_use_are_read_and_what_differs_is_named(document, d_model, num_heads, said):
+    fields = read(document)
+    assert (fields.d_model, fields.num_heads) == (d_model, num_heads)
+    assert bool(fields.not_covered) == bool(said)
+    assert said in " ".join(fields.not_covered)
+
+
+def test_a_file_with_a_byte_order_mark_is_read_and_a_bottomless_one_refused(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_bytes(b'\xef\xbb\xbf{"hidden_size": 64, "num_attention_heads": 4}')
+    assert CliRunner().invoke(command, ["--from", str(file)]).exit_code == 0
+    file.write_text("[" * 100_000)
+    refused = CliRunner().invoke(command, ["--from", str(file)])
+    assert refused.exit_code == 4
+    assert "not JSON" in refused.stderr
+
+
+def test_a_refused_one_says_too_what_is_not_covered(tmp_path):
+    file = tmp_path / "config.json"
+    file.write_text('{"d_model": 512, "num_heads": 6, "d_kv": 64}')
+    refused = CliRunner().invoke(command, ["--from", str(file)])
+    assert refused.exit_code == 1
+    assert "heads of a width of their own (d_kv = 64)" in refused.stdout

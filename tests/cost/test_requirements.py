@@ -69,9 +69,10 @@ def test_the_article_s_comparison_stands_beside_what_was_counted():
     attend, case = asked(Counted(lambda n, m, d, h, path: lawful(n, m, d, h, path) * h))
     cost.heads(attend, case)
     *article, counted = attend.measured["table"]["rows"]
-    assert [row[0] for row in article] == ["one head of 64", "8 heads of 8", "8 heads of 64"]
+    assert [row[0] for row in article] == ["one head of 512", "8 heads of 64", "8 heads of 512"]
     assert article[0][1:] == article[1][1:]
     assert counted[2] == article[2][2] == 8 * article[0][2]
+    assert [row[3] for row in (*article, counted)] == ["1", "1", "8", "8"]
 
 
 def test_full_width_heads_fail_both_requirements():

@@ -46,7 +46,15 @@ def test_a_right_implementation_costs_exactly_what_the_formula_says(framework, r
 @pytest.mark.parametrize(
     ("framework", "name"),
     [(framework, name) for framework in ("torch", "numpy") for name in FAULTS]
-    + [("jax", name) for name in ("ScoresOfFullWidth", "ScoresTwice", "MultipliedByIdentityUnderAMask", "ExamplesWithEachOther")],
+    + [
+        ("jax", name)
+        for name in (
+            "ScoresOfFullWidth",
+            "ScoresTwice",
+            "MultipliedByIdentityUnderAMask",
+            "ExamplesWithEachOther",
+        )
+    ],
 )
 def test_a_planted_fault_is_named_by_its_term(framework, name):
     pytest.importorskip(framework)

@@ -75,7 +75,7 @@ def test_points_of_a_power_law_lie_on_its_line() -> None:
         assert float(point.get("cy", "")) == pytest.approx(y1 + share * (y2 - y1), abs=0.3)
     middle = float(of_class(chart, "point")[1].get("cx", ""))
     assert (middle - x1) / (x2 - x1) == pytest.approx(log(4) / log(32), abs=0.01)
-    assert "exponent 2.00 (1.90 to 2.10)" in chart
+    assert "exponent 2.00 (95 %: 1.90 to 2.10)" in chart
 
 
 @pytest.mark.parametrize("points", [[], [(1.0, 1.0)], [(1.0, 1.0), (1.0, 2.0)], [(0.0, 1.0), (1.0, -1.0)]])
