@@ -95,6 +95,38 @@ def test_another_path_is_held_to_the_same_law():
     assert "on the path 'slow'" in cost.quadratic(attend, case).message
 
 
+def test_another_path_that_cannot_be_counted_is_not_passed_either():
+    def law(*sizes):
+        return Count({"matmul": lawful(*sizes)}, ("a kernel",) * (sizes[-1] == "fast"))
+
+    attend, case = asked(Counted(law, variants=(Variant("plain"), Variant("fast"))))
+    with pytest.raises(NotMet, match="on the path 'fast', not all can be counted: a kernel"):
+        cost.quadratic(attend, case)
+    assert attend.measured["polynomial"] == "4 n^2 d + 8 n d^2"
+
+
+def test_what_a_transformation_of_the_caller_s_makes_of_it_is_not_its_own_cost():
+    def law(n, m, d, h, path):
+        return lawful(n, m, d, h, path) * (2 if path == "mapped" else 1)
+
+    attend, case = asked(Counted(law, variants=(Variant("jit"), Variant("mapped", eager=True))))
+    assert cost.quadratic(attend, case) is None
+
+
+class Masked(Counted):
+    """Costs n^3 more where there is a mask."""
+
+    def count(self, module, call):
+        extra = 0 if call.mask is None else call.query.shape[1] ** 3
+        return {"matmul": super().count(module, call)["matmul"] + extra}
+
+
+def test_a_mask_that_lets_everything_through_changes_no_cost():
+    capabilities = frozenset({"cost", "cross", "mask", "parameters"})
+    attend, case = asked(Masked(lawful, capabilities=capabilities))
+    assert "with a mask, costs n^3 + 4 n^2 d + 8 n d^2" in cost.quadratic(attend, case).message
+
+
 def test_what_cannot_be_counted_is_not_passed():
     attend, case = asked(Counted(lambda *sizes: Count({"matmul": lawful(*sizes)}, ("a while loop",))))
     for judge in (cost.quadratic, cost.heads):

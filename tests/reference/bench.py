@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from typing import Any
 
@@ -103,8 +104,8 @@ class NumPy:
 
         arrays = self.arrays(situation)
         names = ("Q", "K", "V")
-        counted = count(lambda *given: module.forward(*given), *(arrays[name] for name in names))
-        return counted.products
+        forward = partial(module.forward, mask=arrays.get("mask"))
+        return count(lambda *given: forward(*given), *(arrays[name] for name in names)).products
 
 
 class Torch(NumPy):
@@ -184,7 +185,8 @@ class Torch(NumPy):
         from headcheck.adapters.counting_torch import count
 
         arrays = self.arrays(situation)
-        return count(module.double(), *(arrays[name] for name in ("Q", "K", "V"))).products
+        forward = partial(module.double(), mask=arrays.get("mask"))
+        return count(forward, *(arrays[name] for name in ("Q", "K", "V"))).products
 
 
 class Jax(NumPy):
@@ -259,8 +261,7 @@ class Jax(NumPy):
         from headcheck.adapters.counting_jax import count
 
         with jax.enable_x64(True):
-            arrays = self.arrays(situation)
-            return count(module.forward, *(arrays[name] for name in ("Q", "K", "V"))).products
+            return count(lambda given: module.forward(**given), self.arrays(situation)).products
 
 
 BENCHES = {bench.name: bench for bench in (NumPy(), Torch(), Jax())}

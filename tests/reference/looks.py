@@ -141,7 +141,11 @@ def gradients(situation: Situation) -> Look:
 
 def cost(bench: Any, implementation: Any) -> dict[str, Any]:
     """Look at how many operations the matrix products of a call are."""
-    return {"products": np.array(bench.operations(ready(bench, implementation, PLAIN), PLAIN))}
+    situations = {"plain": PLAIN, "masked": PLAIN.with_(mask="B h n_q n_k")}
+    return {
+        name: np.array(bench.operations(ready(bench, implementation, situation), situation))
+        for name, situation in situations.items()
+    }
 
 
 def without_gradients(bench: Any, implementation: Any) -> dict[str, Any]:
