@@ -65,10 +65,12 @@ class Case:
         """Return the nearest case that this subject can be given."""
         can = subject.capabilities
         itself = self.itself or "cross" not in can
+        shorter = min(self.n_q, self.n_k)
         return replace(
             self,
             itself=itself,
-            n_k=self.n_q if itself else self.n_k,
+            n_q=shorter if itself else self.n_q,
+            n_k=shorter if itself else self.n_k,
             mask=self.mask if "mask" in can else "none",
             causal=self.causal and "causal" in can,
             bias=self.bias and "bias" in can,

@@ -81,7 +81,8 @@ def paths(attend: Attend, call: Call) -> list[Call]:
     others = [
         variant.name
         for variant in attend.variants(call)
-        if not variant.eager and (variant.self_attention or variant.weights != first.weights)
+        if not variant.eager
+        and (variant.self_attention or variant.weights != first.weights or variant.training != first.training)
     ]
     chosen = others[sum(call.query.shape) % len(others)] if others else None
     return [call, *([replace(call, variant=chosen)] if chosen else [])]
