@@ -94,7 +94,7 @@ def paths(attend: Attend, call: Call) -> list[Call]:
     control=lambda case: case,
     needs={"gradients", "parameters"},
     every_dtype=True,
-    shapes=7,
+    shapes=8,
     share=0.4,
     situation=lambda case: replace(case, recipe="normal") if case.recipe == "ties" else case,
     formula=r"\bar{S} = A \odot (\bar{A} - \mathrm{rowsum}(\bar{A} \odot A)), \quad \bar{\theta} = "
