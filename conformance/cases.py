@@ -86,6 +86,7 @@ class Case:
                 rows = rng.integers(-2, 3, shape).astype(float)
             case "eighths":
                 rows = np.round(rng.standard_normal(shape) * 8) / 8
+                rows[:, 1:2] = 0.0  # a row like padding, which is none unless a mask says so
             case "ties":
                 rows = np.repeat(rng.integers(-1, 2, (self.batch, 1, self.d_model)), length, axis=1) * 1.0
                 rows[:, ::2] += 0.5 if stream == 2 else 0.0
@@ -233,7 +234,7 @@ MASK_WORDS: Mapping[MaskKind, str] = {
 RECIPE_WORDS: Mapping[Recipe, str] = {
     "ramp": "a ramp of small integers",
     "integers": "small integers",
-    "eighths": "eighths",
+    "eighths": "eighths and a row of zeros",
     "ties": "repeated rows",
     "normal": "normal data",
     "large": "large normal data",

@@ -334,3 +334,12 @@ class PaddingInverted(PaddingAlone):
 
     def kept(self, padding: Array) -> Array | None:
         return padding[:, None, None, :]
+
+
+@fault("PROJ-ORACLE", "B025")
+class ZeroKeysTakenForPadding(Steps):
+    """Keys whose projection is all zeros are taken for padding."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        padding = (abs(K).sum(axis=-1) == 0.0)[:, :, None, :]
+        return self.xp.where(padding, -50.0, super().scores(Q, K))
