@@ -341,5 +341,5 @@ class ZeroKeysTakenForPadding(Steps):
     """Keys whose projection is all zeros are taken for padding."""
 
     def scores(self, Q: Array, K: Array) -> Array:
-        padding = (abs(K).sum(axis=-1) == 0.0)[:, :, None, :]
+        padding = (abs(K).sum(axis=-1) < 1e-12)[:, :, None, :]
         return self.xp.where(padding, -50.0, super().scores(Q, K))
