@@ -309,7 +309,7 @@ class PaddingOfFirstExample(Steps):
 class PaddingAlone(Steps):
     """Takes no mask but one of padding, True where a key is padding: override `kept`."""
 
-    def kept(self, padding: Array) -> Array | None:  # type: ignore[override]
+    def kept(self, padding: Array) -> Array | None:
         """Return the mask that is used."""
         return ~padding[:, None, None, :]
 
