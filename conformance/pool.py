@@ -83,7 +83,7 @@ def pool(profile: Profile, seed: int) -> list[Case]:
         )
         for _ in range(profile.drawn)
     ]
-    tiles = [replace(case, seed=seed) for case in ALPHABET if size(case) >= TILE]
+    tiles = [replace(case, seed=seed) for case in ALPHABET if max(case.n_q, case.n_k) >= TILE]
     return [*shapes, *dict.fromkeys(drawn), *(case for case in tiles if case not in shapes)]
 
 
@@ -181,7 +181,9 @@ def portion(
     known = {shape(case) for case in first}
     drawn = [case for case in drawn if shape(case) in known]
     # A requirement that judges the whole pool sees the lengths of tiles even where a profile has few shapes.
-    tiles = [case for case in everything[profile.shapes :] if size(case) >= TILE and case not in drawn]
+    tiles = [
+        case for case in everything[profile.shapes :] if max(case.n_q, case.n_k) >= TILE and case not in drawn
+    ]
     beyond = tiles if long and share == 1.0 else []
     for case in [*first, *drawn[: round(share * len(drawn))], *beyond]:
         if long or size(case) < LARGE:
