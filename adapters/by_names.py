@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Literal, get_args
 
 import numpy as np
 from headcheck.reference.parameters import Parameters
@@ -24,7 +24,8 @@ from .storage import Slot
 from .trial import Answer
 
 IGNORED = ("memory", "lengths")  # roles of arguments that are never given
-PADDING_TRUE = "block"  # a padding mask marks the padding, as in torch.nn.MultiheadAttention
+Meaning = Literal["attend", "block"]
+PADDING_TRUE: Meaning = "block"  # a padding mask marks the padding, as in torch.nn.MultiheadAttention
 
 
 class ByNames(Adapter):
@@ -91,10 +92,13 @@ class ByNames(Adapter):
         return self._known[key]
 
     def arguments(
-        self, call: Call, given: Mapping[str, Any], *, training: bool
+        self, call: Call, given: Mapping[str, Any], *, training: bool, weights: bool = True
     ) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments of forward; ``given`` are query, key, value, mask and padding."""
-        values = {**given, "causal": call.causal, "need weights": True, "average": False}
+        """Return the arguments of forward; ``given`` are query, key, value, mask and padding.
+
+        ``weights``: whether the attention weights are asked for, where that can be chosen.
+        """
+        values = {**given, "causal": call.causal, "need weights": weights, "average": False}
         values |= {"training": training, "deterministic": not training}
         if "mask" in given:
             values["additive"] = given["mask"]
@@ -155,6 +159,14 @@ class ByNames(Adapter):
         """A plain call of the trial module."""
         return trial.trial_call(self.trial_build, itself="key" not in self.forward)
 
+    @property
+    def mask_true(self) -> Meaning:
+        """What True and 1 say in the mask: in one of padding, that a key is padding."""
+        padding = discovery.masks_padding(self.forward)
+        usual = self.said.get("padding_true", PADDING_TRUE) if padding else "attend"
+        meaning: Meaning = self.said.get("mask_true", usual)
+        return meaning
+
     @cached_property
     def answer(self) -> Answer:
         """Where the class leaves its results, by a plain call."""
@@ -185,7 +197,8 @@ class ByNames(Adapter):
         additive = "additive" in self.forward
         if self.answer.raised or not (additive or "mask" in self.forward):
             return overridden(Conventions(), self.said)
-        return trial.conventions(self.plainly, self.trial_call, self.said, additive=additive)
+        said = {"mask_true": self.mask_true, **self.said}
+        return trial.conventions(self.plainly, self.trial_call, said, additive=additive)
 
     def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:
         """Return the dtypes that the class says it is meant for, or those in which a plain call runs."""

@@ -159,6 +159,8 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
         names["dropout key"] = names.pop("key")
     if "self" in names and "query" not in names:
         names["query"] = names.pop("self")
+    if "padding" in names and not {"mask", "additive"} & names.keys():
+        names["mask"] = names.pop("padding")  # the only mask there is
     unknown = _unknown(parameters, names)
     if unknown or "query" not in names or ("key" in names) != ("value" in names):
         raise SubjectError(
@@ -168,6 +170,13 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
             + advice(subject)
         )
     return _matched(title, parameters, names)
+
+
+def masks_padding(matched: Matched) -> bool:
+    """Return whether the mask that a method takes is, by its name, one of padding."""
+    return any(
+        normal(name) in map(normal, FORWARD["padding"].split()) for name in matched.names.get("mask", ())
+    )
 
 
 def projections(attributes: Iterable[str], subject: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ from .importing import source_of
 from .on_jax_function import DTYPES, Arrays, JaxAdapter, Path, precision_of, versions_of
 from .on_jax_leaves import leaves
 from .on_jax_masks import spoken
-from .on_jax_method import Method, Unreadable
+from .on_jax_method import BARE, Method, Unreadable
 from .on_jax_object_script import object_source
 from .on_jax_objects import Objects
 from .on_jax_script import Source
@@ -57,6 +57,8 @@ class ClassAdapter(JaxAdapter):
     @cached_property
     def _method(self) -> Method:
         method = Method(self._objects, self._said)
+        if discovery.masks_padding(method.matched):
+            self._said.setdefault("mask_true", self._said.get("padding_true", "block"))
         if "stored" not in self._said:
             self._objects.outward = method.reads_transposed()
         return method
@@ -106,12 +108,14 @@ class ClassAdapter(JaxAdapter):
         if self._method.untraceable:
             return (eager,)
         same = Variant("same object", weights=weights, self_attention=True)
+        asked = weights and "need weights" in self._method.matched
         return (
             Variant("jit", weights=weights),
             *([same] if "key" in self._method.matched else []),
             eager,
             Variant("optimised", weights=weights, eager=True),
             Variant("vmap", weights=weights, eager=True),
+            *([Variant(BARE, weights=False, eager=True)] if asked else []),
         )
 
     def build(self, build: Build) -> Module:

@@ -22,6 +22,7 @@ from .protocol import Call, Conventions, DType, Mask, Result, Variant
 from .returned import in_words
 from .trial import Answer
 
+BARE = "no weights"  # the path on which attention weights are not asked for, where that can be chosen
 DTYPES: tuple[DType, ...] = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -49,7 +50,7 @@ class Method:
         """
         value = self._passed(own, path, inputs)
         if is_array(value):
-            output, weights = value, getattr(own, self.answer.kept) if self.answer.kept else None
+            output, weights = value, getattr(own, self.answer.kept, None) if self.answer.kept else None
         elif isinstance(value, tuple | list) and len(value) > self.answer.output:
             output, place = value[self.answer.output], self.answer.weights
             weights = value[place] if place is not None and place < len(value) else None
@@ -57,14 +58,14 @@ class Method:
             raise Unreadable(in_words(value))
         if not is_array(output) or not (weights is None or is_array(weights)):
             raise Unreadable(in_words(value))
-        return output, weights
+        return output, None if path.variant.name == BARE else weights
 
     def _passed(self, own: Any, path: Path, inputs: Arrays) -> Any:
         """Call an object with whatever of the inputs its method has parameters for."""
         values = {role: array for role, array in inputs.items() if role != "state"} | {
             "memory": inputs["key"],
             "causal": path.causal,
-            "need weights": True,
+            "need weights": path.variant.name != BARE,
             "average": False,
             "training": path.training,
             "deterministic": not path.training,

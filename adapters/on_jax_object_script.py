@@ -6,7 +6,7 @@ from typing import Any
 
 from .discovery import Matched
 from .importing import name_of, statements
-from .on_jax_method import Method
+from .on_jax_method import BARE, Method
 from .on_jax_objects import Objects
 from .on_jax_script import Source
 from .on_jax_slots import WRAPPERS, Slot
@@ -21,7 +21,7 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     """
     if "config" in objects.constructor:
         raise SubjectError(f"{objects.subject}: no script, for its constructor takes a configuration object")
-    made, arguments = constructed(objects, call.build), called(method.matched, call)
+    made, arguments = constructed(objects, call.build), called(method.matched, call, variant)
     name = "" if method.name == "__call__" else f".{method.name}"
     where = method.answer
     if variant.weights:
@@ -89,10 +89,11 @@ def assigned(objects: Objects, call: Call) -> list[str]:
     return [*together, *lines]
 
 
-def called(method: Matched, call: Call) -> str:
+def called(method: Matched, call: Call, variant: Variant) -> str:
     """Return the arguments of the method."""
     key = f"jax.random.key({call.seed})"
-    source = {"query": "query", "key": "key", "value": "value", "memory": "key", "need weights": "True"}
+    source = {"query": "query", "key": "key", "value": "value", "memory": "key"}
+    source["need weights"] = f"{variant.name != BARE}"
     if call.mask is not None:
         additive = call.mask.form == "additive" and "additive" in method
         source["additive" if additive else "mask"] = "mask"

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -32,7 +32,12 @@ from .storage import Slot, assembled
 DTYPES: tuple[DType, ...] = ("float64", "float32", "float16")
 ONE_BY_ONE = 3_000_000  # operations: a few seconds
 INPUTS = ("query", "key", "value")
-VARIANTS = {"default": False, "same object": True}  # name -> one object as query, key and value
+VARIANTS = {  # name -> one object as query, key and value; the attention weights are asked for
+    "default": (False, True),
+    "same object": (True, True),
+    "no weights": (False, False),
+    "same object, no weights": (True, False),
+}
 
 
 def _attributes(thing: Any) -> Mapping[str, Any]:
@@ -61,10 +66,11 @@ NUMPY = Kind(
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A module and the arguments it was built with."""
+    """A module, the arguments it was built with, and what its latest call returned."""
 
     module: Any
     build: Build
+    returned: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 class ClassAdapter(ByNames):
@@ -87,9 +93,9 @@ class ClassAdapter(ByNames):
             dtypes=self.dtypes(DTYPES),
             conventions=self.conventions,
             variants=tuple(
-                Variant(name, itself, weights=self.answer.has_weights)
-                for name, itself in VARIANTS.items()
-                if "key" in self.forward or not itself
+                Variant(name, itself, weights=self.answer.has_weights and asked)
+                for name, (itself, asked) in VARIANTS.items()
+                if ("key" in self.forward or not itself) and (asked or self._may_leave_weights)
             ),
             versions={"numpy": np.__version__},
             source=source_of(self.implementation),
@@ -191,21 +197,31 @@ class ClassAdapter(ByNames):
 
     def inputs(self, call: Call) -> dict[str, np.ndarray]:
         """Return the arguments as arrays of their own, in the dtype and the layout asked for."""
-        itself = VARIANTS[call.variant or "default"]
+        itself, _ = VARIANTS[call.variant or "default"]
         given = {name: laid_out(getattr(call, name).astype(call.build.dtype), call.memory) for name in INPUTS}
-        given |= {"key": given["query"], "value": given["query"]} if itself else {}
+        shared = dict.fromkeys(INPUTS, "query") if itself else call.shared
+        given |= {name: given[other] for name, other in shared.items()}
         if call.mask is not None:
-            given["mask"] = handed_over(call.mask, self.said.get("mask_true", "attend"), call.build.dtype)
+            given["mask"] = handed_over(call.mask, self.mask_true, call.build.dtype)
         if call.padding is not None:
             given["padding"] = call.padding == (self.said.get("padding_true", PADDING_TRUE) == "attend")
         return given
+
+    @property
+    def _may_leave_weights(self) -> bool:
+        return self.answer.has_weights and "need weights" in self.forward
+
+    def asks_for_weights(self, call: Call) -> bool:
+        """Return whether a call asks for attention weights, where that can be chosen."""
+        return VARIANTS[call.variant or "default"][1]
 
     def _call(self, module: Built, call: Call) -> Result:
         if call.parameters is None:  # initial weights, too, are of the dtype of the call
             for slot in self.slots(module.module, module.build):
                 place(module.module, slot.path, at(module.module, slot.path).astype(call.build.dtype))
         inputs = self.inputs(call)
-        before = {name: array.copy() for name, array in inputs.items()}
+        held = inputs | module.returned
+        before = {name: array.copy() for name, array in held.items()}
         seen: Shapes = {}
         with ExitStack() as stack:
             if call.stages:
@@ -215,6 +231,9 @@ class ClassAdapter(ByNames):
             value = self._passed(module.module, call, inputs)
         results = self.results(module.module, value)
         output, weights = results or (None, None)
+        weights = weights if self.asks_for_weights(call) else None
+        written = tuple(name for name, array in before.items() if held[name].tobytes() != array.tobytes())
+        module.returned.update({} if output is None else {"earlier output": output})
         made = {"weights": weights, "output": output}
         shapes = {name: array.shape for name, array in made.items() if array is not None and call.stages}
         return Result(
@@ -222,14 +241,13 @@ class ClassAdapter(ByNames):
             weights=self.numbers(weights),
             dtype="" if output is None else str(output.dtype),
             stages=seen | shapes,
-            written_to=tuple(
-                name for name, held in before.items() if inputs[name].tobytes() != held.tobytes()
-            ),
+            written_to=written,
             returned="" if results else in_words(value),
         )
 
     def _passed(self, module: Any, call: Call, inputs: Mapping[str, Any]) -> Any:
-        positional, keywords = self.arguments(call, inputs, training=call.training)
+        asked = self.asks_for_weights(call)
+        positional, keywords = self.arguments(call, inputs, training=call.training, weights=asked)
         return getattr(module, "forward", module)(*positional, **keywords)
 
 

@@ -11,7 +11,7 @@ from .importing import name_of, statements
 from .literals import assign
 from .projections import at
 from .protocol import Call
-from .scripting import Symbol, indexed, needed, taken_apart, written
+from .scripting import Symbol, indexed, needed, output_of, taken_apart, written
 
 if TYPE_CHECKING:
     from .on_numpy import ClassAdapter
@@ -32,9 +32,11 @@ def script(adapter: ClassAdapter, call: Call, module: Any, parameters: Parameter
         lines += [f"{name} = {twin}"] if twin != name else _array(name, array, call)
     symbols = {name: Symbol(name) for name in inputs}
     method = "module.forward" if hasattr(module, "forward") else "module"
-    attend = written(method, *adapter.arguments(call, symbols, training=call.training))
-    lines += taken_apart(attend, adapter.answer)
-    results = ["output", *(["weights"] if adapter.answer.has_weights else [])]
+    asked = adapter.asks_for_weights(call)
+    given = adapter.arguments(call, symbols, training=call.training, weights=asked)
+    attend = written(method, *given)
+    lines += taken_apart(attend, adapter.answer) if asked else output_of(attend, adapter.answer)
+    results = ["output", *(["weights"] if adapter.answer.has_weights and asked else [])]
     return [*lines, *(f"{name} = np.asarray({name}, dtype=np.float64)" for name in results)]
 
 

@@ -35,7 +35,6 @@ class ClassAdapter(ByNames, TorchAdapter):
 
     def __init__(self, implementation: Callable[..., Any], subject: str):
         super().__init__(implementation, subject)
-        self.mask_true = self.said.get("mask_true", "attend")
         self.padding_true = self.said.get("padding_true", PADDING_TRUE)
 
     def declare(self) -> Declaration:
@@ -47,7 +46,7 @@ class ClassAdapter(ByNames, TorchAdapter):
             dtypes=self.dtypes(tuple(DTYPES)),
             conventions=self.conventions,
             variants=tuple(
-                Variant(name, mode.itself, weights=self.answer.has_weights, training=mode.training)
+                Variant(name, mode.itself, self.answer.has_weights and mode.weights, training=mode.training)
                 for name, mode in self.modes.items()
             ),
             versions={"torch": torch.__version__},
@@ -60,12 +59,16 @@ class ClassAdapter(ByNames, TorchAdapter):
     def modes(self) -> Mapping[str, Mode]:
         """The paths: eval first, and training with a dropout of zero where the class lets it be set."""
         fixed = any(isinstance(module, nn.Dropout) and module.p for module in self.trial_module.modules())
-        return {
-            "eval": Mode(),
-            **({} if fixed else {"train": Mode(training=True, gradients=True)}),
-            "grad": Mode(gradients=True),
-            **({"same object": Mode(itself=True)} if "key" in self.forward else {}),
+        alone = "key" not in self.forward  # forward(x): its one argument has the gradients of all three
+        modes = {
+            "eval": Mode(itself=alone),
+            **({} if fixed else {"train": Mode(training=True, gradients=True, itself=alone)}),
+            "grad": Mode(gradients=True, itself=alone),
+            **({} if alone else {"same object": Mode(itself=True)}),
         }
+        asked = self.answer.has_weights and "need weights" in self.forward
+        bare = {f"{name}, no weights": replace(mode, weights=False) for name, mode in modes.items()}
+        return {**modes, **bare} if asked else modes
 
     def make(self, build: Build) -> nn.Module:
         """Call the constructor with the arguments that it has."""
@@ -84,6 +87,10 @@ class ClassAdapter(ByNames, TorchAdapter):
 
     def attend(self, module: nn.Module, call: Call, mode: Mode, inputs: Inputs) -> Returned:
         """Call the module with the arguments that its forward has, and sort what comes back."""
+        if not mode.weights:
+            return replace(
+                self._sorted(module, self._passed(module, call, inputs, weights=False)), weights=None
+            )
         if not call.stages:
             return self._sorted(module, self._passed(module, call, inputs))
         with watched(module, self.storage.found) as seen:
@@ -121,9 +128,9 @@ class ClassAdapter(ByNames, TorchAdapter):
         """Return a tensor as float64."""
         return as_float64(value) if isinstance(value, Tensor) else None
 
-    def _passed(self, module: nn.Module, call: Call, inputs: Inputs) -> Any:
+    def _passed(self, module: nn.Module, call: Call, inputs: Inputs, *, weights: bool = True) -> Any:
         given = {name: value for name, value in vars(inputs).items() if value is not None}
-        positional, keywords = self.arguments(call, given, training=module.training)
+        positional, keywords = self.arguments(call, given, training=module.training, weights=weights)
         return module(*positional, **keywords)
 
     def _sorted(self, module: nn.Module, value: Any) -> Returned:

@@ -31,10 +31,11 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A module and the arguments it was built with."""
+    """A module, the arguments it was built with, and what its latest call returned."""
 
     module: nn.Module
     build: Build
+    returned: dict[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,14 +74,19 @@ class Mode:
     training: bool = False
     gradients: bool = False
     itself: bool = False  # one object as query, key and value
+    weights: bool = True  # the attention weights are asked for, where that can be chosen
     options: Mapping[str, Any] = field(default_factory=dict)  # what else the adapter of the variant needs
 
 
 class TorchAdapter(Adapter):
     """Drives a torch module; what differs is how it is made, where its weights are and how it is called."""
 
-    mask_true: Meaning = "attend"
     padding_true: Meaning = "attend"
+
+    @property
+    def mask_true(self) -> Meaning:
+        """What True and 1 say in a mask."""
+        return "attend"
 
     @property
     @abstractmethod
@@ -121,20 +127,23 @@ class TorchAdapter(Adapter):
         """Call the module on the variant named by the call."""
         mode = self.mode(call)
         inputs = self.inputs(call, mode)
-        before = {name: value.clone() for name, value in inputs.items()}
+        held = {**dict(inputs.items()), **module.returned}
+        before = {name: value.clone() for name, value in held.items()}
         differentiate = call.cotangent is not None
         if differentiate:
             for name in INPUTS:
                 getattr(inputs, name).requires_grad_()
         returned = self._attend(module.module, call, mode, inputs)
         output = returned.output
+        written = tuple(name for name, value in held.items() if not same_bits(value, before[name]))
+        module.returned.update({} if output is None else {"earlier output": output.detach()})
         return Result(
             output=None if output is None else as_float64(output),
             weights=None if returned.weights is None else as_float64(returned.weights),
             dtype="" if output is None else str(output.dtype).removeprefix("torch."),
             gradients=self._gradients(module, call, inputs, output) if differentiate else {},
             stages=returned.stages,
-            written_to=tuple(name for name, value in inputs.items() if not same_bits(value, before[name])),
+            written_to=written,
             returned=returned.words,
         )
 
@@ -159,18 +168,12 @@ class TorchAdapter(Adapter):
     def inputs(self, call: Call, mode: Mode) -> Inputs:
         """Return the arguments as tensors of their own, in the dtype and the layout asked for."""
         dtype = DTYPES[call.build.dtype]
-        query = laid_out(as_tensor(call.query, dtype), call.memory)
-        others = (
-            (query, query)
-            if mode.itself
-            else (
-                laid_out(as_tensor(call.key, dtype), call.memory),
-                laid_out(as_tensor(call.value, dtype), call.memory),
-            )
-        )
+        given = {name: laid_out(as_tensor(getattr(call, name), dtype), call.memory) for name in INPUTS}
+        shared = dict.fromkeys(INPUTS, "query") if mode.itself else call.shared
+        given |= {name: given[other] for name, other in shared.items()}
         mask = None if call.mask is None else handed_over(call.mask, self.mask_true, dtype)
         padding = None if call.padding is None else as_tensor(call.padding == (self.padding_true == "attend"))
-        return Inputs(query, *others, mask, padding)
+        return Inputs(**given, mask=mask, padding=padding)
 
     def _attend(self, module: nn.Module, call: Call, mode: Mode, inputs: Inputs) -> Returned:
         training = call.training or mode.training

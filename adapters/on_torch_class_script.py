@@ -10,7 +10,7 @@ from .importing import name_of, statements
 from .on_torch_script import Source, module_of, stored
 from .on_torch_script import script as script_of
 from .protocol import Call
-from .scripting import Symbol, needed, taken_apart, written
+from .scripting import Symbol, needed, output_of, taken_apart, written
 
 if TYPE_CHECKING:
     from .on_torch import ClassAdapter
@@ -24,11 +24,13 @@ def script(adapter: ClassAdapter, call: Call, module: nn.Module) -> list[str]:
     arguments = adapter.constructor_call(call.build)
     made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
     symbols = {name: Symbol(name) for name, value in vars(inputs).items() if value is not None}
-    given = adapter.arguments(call, symbols, training=call.training or mode.training)
+    training = call.training or mode.training
+    given = adapter.arguments(call, symbols, training=training, weights=mode.weights)
+    attend = written("module", *given)
     source = Source(
         [*statements(adapter.subject_name, adapter.implementation), *needed(made)],
         module_of(made, weights, call, mode),
-        taken_apart(written("module", *given), adapter.answer),
-        adapter.answer.has_weights,
+        taken_apart(attend, adapter.answer) if mode.weights else output_of(attend, adapter.answer),
+        adapter.answer.has_weights and mode.weights,
     )
     return script_of(call, mode, inputs, source)

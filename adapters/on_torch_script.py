@@ -80,8 +80,14 @@ def given(call: Call, mode: Mode, inputs: Inputs, dtype: str) -> list[str]:
     if mode.itself:
         lines.append("key = value = query")
     else:
-        lines += ["key = query.clone()"] if call.key is call.query else tensor("key", call.key, dtype)
-        lines += ["value = key.clone()"] if call.value is call.key else tensor("value", call.value, dtype)
+        shared, copies = call.shared, {"key": call.key is call.query, "value": call.value is call.key}
+        for name, before in (("key", "query"), ("value", "key")):
+            if name in shared:
+                lines.append(f"{name} = {shared[name]}")
+            elif copies[name]:
+                lines.append(f"{name} = {before}.clone()")
+            else:
+                lines += tensor(name, getattr(call, name), dtype)
     for name in INPUTS[: 1 if mode.itself else 3]:
         lines += laid_out(name, call)
     for name, value in (("mask", inputs.mask), ("padding", inputs.padding)):

@@ -94,6 +94,18 @@ class Call:
     cotangent: Float64[np.ndarray, "B n_q d"] | None = None  # ask for the vector-Jacobian product
     stages: bool = False  # ask for the shapes of the stages
 
+    @property
+    def shared(self) -> dict[str, str]:
+        """Which of key and value is one object with an argument before it, as {"value": "key"}.
+
+        None is where all three are: that is a path of its own, beside the one on which they are three copies;
+        nor where gradients are asked for, of which each argument has its own.
+        """
+        if self.query is self.key is self.value or self.cotangent is not None:
+            return {}
+        pairs = (("key", "query"), ("value", "query"), ("value", "key"))
+        return {name: other for name, other in pairs if getattr(self, name) is getattr(self, other)}
+
 
 @dataclass(frozen=True, eq=False)
 class Result:
@@ -109,7 +121,9 @@ class Result:
     dtype: str = ""
     gradients: Mapping[str, np.ndarray] = field(default_factory=dict)
     stages: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    written_to: tuple[str, ...] = ()  # arguments that the call changed
+    written_to: tuple[
+        str, ...
+    ] = ()  # what the call changed: arguments, or the "earlier output" of its module
     returned: str = ""  # what came back, in words, where it is not (output, weights) or output
 
 

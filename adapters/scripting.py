@@ -38,6 +38,14 @@ def taken_apart(call: str, where: Answer) -> list[str]:
     return [f"returned = {call}", *(f"{name} = returned[{place}]" for place, name in names.items())]
 
 
+def output_of(call: str, where: Answer) -> list[str]:
+    """Return the lines that make a call which may return the output alone, or among others."""
+    return [
+        f"output = {call}",
+        f"output = output[{where.output}] if isinstance(output, tuple | list) else output",
+    ]
+
+
 def indexed(path: str) -> str:
     """Return a path as Python writes it: "linears.0.weight" as "linears[0].weight"."""
     parts = path.split(".")

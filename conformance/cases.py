@@ -65,10 +65,12 @@ class Case:
         """Return the nearest case that this subject can be given."""
         can = subject.capabilities
         itself = self.itself or "cross" not in can
+        shorter = min(self.n_q, self.n_k)
         return replace(
             self,
             itself=itself,
-            n_k=self.n_q if itself else self.n_k,
+            n_q=shorter if itself else self.n_q,
+            n_k=shorter if itself else self.n_k,
             mask=self.mask if "mask" in can else "none",
             causal=self.causal and "causal" in can,
             bias=self.bias and "bias" in can,
@@ -84,6 +86,7 @@ class Case:
                 rows = rng.integers(-2, 3, shape).astype(float)
             case "eighths":
                 rows = np.round(rng.standard_normal(shape) * 8) / 8
+                rows[:, 1:2] = 0.0  # a row like padding, which is none unless a mask says so
             case "ties":
                 rows = np.repeat(rng.integers(-1, 2, (self.batch, 1, self.d_model)), length, axis=1) * 1.0
                 rows[:, ::2] += 0.5 if stream == 2 else 0.0
@@ -231,7 +234,7 @@ MASK_WORDS: Mapping[MaskKind, str] = {
 RECIPE_WORDS: Mapping[Recipe, str] = {
     "ramp": "a ramp of small integers",
     "integers": "small integers",
-    "eighths": "eighths",
+    "eighths": "eighths and a row of zeros",
     "ties": "repeated rows",
     "normal": "normal data",
     "large": "large normal data",

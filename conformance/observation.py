@@ -86,6 +86,16 @@ class Measured:
         """Return the same quantity moved by a vector that is known exactly."""
         return replace(self, values=self.values + known, exact=lambda: self.exact() + known)
 
+    def __rmul__(self, factor: float) -> Measured:
+        return Measured(
+            self.quantity,
+            factor * self.values,
+            self.call,
+            lambda: abs(factor) * self.lawful(),
+            lambda: abs(factor) * self.floor(),
+            lambda: factor * self.exact(),
+        )
+
     def departs(self, expected: np.ndarray, message: str, *, grounds: str = "property") -> Failure | None:
         """Compare with values that are known exactly."""
         return self._compare(expected, self.lawful, self.floor, message, grounds)

@@ -27,18 +27,23 @@ ALPHABET: tuple[Case, ...] = (
     Case(2, 5, 7, 4, 3, dtype="float64"),  # all sizes distinct
     Case(2, 6, 6, 3, 4, itself=True, recipe="integers"),
     Case(3, 3, 3, 3, 3, dtype="float64", mask="heads"),  # all sizes equal, three different arrays
-    Case(4, 3, 6, 4, 2, dtype="float64", bias=False, mask="batch"),  # B = h
+    Case(4, 3, 6, 4, 2, dtype="float64", bias=False, recipe="eighths", mask="batch"),  # B = h
     Case(1, 7, 4, 6, 1, dtype="float64"),  # h = d_model, more queries than keys
-    Case(2, 4, 8, 2, 4, mask="keys"),  # B = h, n_q = d_k, n_k = d_model
+    Case(1, 16, 130, 2, 4, dtype="float64", mask="pairs"),  # keys beyond a tile of 128
     Case(1, 64, 64, 2, 4, itself=True, mask="keys"),  # a whole tile
+    Case(2, 4, 8, 2, 4, mask="keys"),  # B = h, n_q = d_k, n_k = d_model
     Case(3, 1, 6, 1, 10, dtype="float64", mask="pairs"),  # one head, one query
     Case(2, 9, 9, 2, 64, itself=True),  # the head width of production, where 1/8 is 1/sqrt(d_k)
     Case(5, 6, 1, 3, 5, bias=False),  # one key
     Case(1, 1, 1, 1, 1, dtype="float64"),
     Case(8, 3, 5, 2, 4, dtype="float64", recipe="ties"),  # B = d_model
     Case(1, 12, 5, 4, 3, dtype="float64", recipe="large", mask="heads"),  # n_q = d_model
-    Case(1, 16, 130, 2, 4, dtype="float64", mask="pairs"),  # keys beyond a tile of 128
-    Case(1, 520, 520, 2, 2, itself=True, mask="pairs"),  # beyond a tile of 512
+    Case(20, 2, 3, 16, 1, dtype="float64", mask="batch"),  # many examples, many heads
+    Case(2, 6, 9, 8, 64, mask="heads"),  # the width of production
+    Case(1, 4, 5, 2, 136, dtype="float64"),  # heads wider than kernels are made for
+    Case(1, 1030, 1030, 1, 2, itself=True, mask="pairs"),  # beyond tiles of 512 and 1024
+    Case(1, 2, 4100, 2, 2, dtype="float64", mask="keys"),  # more keys than a table of positions holds
+    Case(1, 4100, 2, 2, 2, dtype="float64", bias=False),  # more queries than that
 )
 SMOKE_SHAPES = 4
 
@@ -66,7 +71,7 @@ PROFILES = {
 def pool(profile: Profile, seed: int) -> list[Case]:
     """Return the cases of a run: the alphabet's, then drawn ones."""
     shapes = tuple(replace(case, seed=seed) for case in ALPHABET[: profile.shapes])
-    small = [case for case in shapes if case.n_q <= 130]
+    small = [case for case in shapes if size(case) < LARGE]
     masks = [mask for mask in MASKS if mask != "empty row"]  # has a requirement of its own
     drawing = Random(seed)
     drawn = [
@@ -78,7 +83,7 @@ def pool(profile: Profile, seed: int) -> list[Case]:
         )
         for _ in range(profile.drawn)
     ]
-    tiles = [replace(case, seed=seed) for case in ALPHABET if case.n_k >= TILE]
+    tiles = [replace(case, seed=seed) for case in ALPHABET if max(case.n_q, case.n_k) >= TILE]
     return [*shapes, *dict.fromkeys(drawn), *(case for case in tiles if case not in shapes)]
 
 
@@ -152,11 +157,13 @@ def shrunk(case: Case, fails: Callable[[Case], bool], profile: Profile) -> Case:
 
 
 def _up_to(size: int) -> list[int]:
-    return sorted({n for n in (1, 2, 3, 4, 8, 16, 64, 65, 128, 129) if n < size} | {size})
+    return sorted(
+        {n for n in (1, 2, 3, 4, 8, 16, 64, 65, 128, 129, 257, 513, 1025, 2049) if n < size} | {size}
+    )
 
 
 TILE = 64
-LONG = 256
+LARGE = 256
 
 
 def portion(
@@ -166,19 +173,26 @@ def portion(
 
     A requirement that makes many calls a case is given the first `shapes` alone, and what is drawn of them.
 
-    The sequences beyond a tile of 512 cost more than all others together: they are for the requirements
-    that such a length is known to break.
+    Sequences of thousands, and hundreds of columns, cost more than all others together: they are for the
+    requirements that such sizes are known to break.
     """
     first = everything[: min(shapes or profile.shapes, profile.shapes)]
     drawn = everything[profile.shapes :]
     known = {shape(case) for case in first}
     drawn = [case for case in drawn if shape(case) in known]
     # A requirement that judges the whole pool sees the lengths of tiles even where a profile has few shapes.
-    tiles = [case for case in everything[profile.shapes :] if case.n_k >= TILE and case not in drawn]
+    tiles = [
+        case for case in everything[profile.shapes :] if max(case.n_q, case.n_k) >= TILE and case not in drawn
+    ]
     beyond = tiles if long and share == 1.0 else []
     for case in [*first, *drawn[: round(share * len(drawn))], *beyond]:
-        if long or max(case.n_q, case.n_k) < LONG:
+        if long or size(case) < LARGE:
             yield case
+
+
+def size(case: Case) -> int:
+    """Return the largest of the lengths and the width of a case."""
+    return max(case.n_q, case.n_k, case.d_model)
 
 
 def shape(case: Case) -> tuple[int, ...]:

@@ -50,7 +50,18 @@ def probe(attend: Attend) -> Call:
     return Call(build, rows, rows, rows, Parameters(zero, zero, eye, eye, b, b, b, b))
 
 
-def factors(attend: Attend, draws: int, seed: int) -> np.ndarray:
+def training_paths(attend: Attend) -> list[str]:
+    """Return the first path, and one on which no weights are returned: fused kernels drop by themselves."""
+    first = attend.declaration.primary
+    others = [
+        variant.name
+        for variant in attend.variants(probe(attend))
+        if variant.training and not variant.eager and variant.weights != first.weights
+    ]
+    return ["", *others[:1]]
+
+
+def factors(attend: Attend, draws: int, seed: int, path: str = "") -> np.ndarray:
     """Return by what each weight is multiplied in training, (draws, B, h, n_q, n_k)."""
     call = probe(attend)
     [plain] = attend(call)
@@ -58,7 +69,7 @@ def factors(attend: Attend, draws: int, seed: int) -> np.ndarray:
     if not (np.isfinite(evaluated) & (evaluated != 0.0)).all():
         raise NotMet("equal scores do not give equal weights in eval")
     seeds = range(seed * draws, (seed + 1) * draws)
-    calls = [replace(call, training=True, seed=one) for one in seeds]
+    calls = [replace(call, training=True, seed=one, variant=path) for one in seeds]
     outputs = np.stack([seen.output.values for seen in attend.in_sequence(*calls)])
     return np.asarray(split_heads(outputs, HEADS) / evaluated)
 
@@ -116,22 +127,29 @@ def unbiased(attend: Attend, case: Case) -> Failure | None:
     three places in a row gives powers of that.  The share that is kept must be its inverse: of all weights
     together, for half of the error rate, and of each weight alone, for the other half.
     """
-    drawn = factors(attend, DRAWS, case.seed)
-    wrong = wrong_factor(drawn) or wrong_share(drawn != 0.0, float(drawn.max()))
-    attend.measured |= {"rate": RATE, "draws": DRAWS, "share dropped": float((drawn == 0.0).mean())}
-    if not wrong:
-        attend.measured["kept weights multiplied by"] = float(drawn.max())
-        return None
-    mean = drawn.mean(axis=0)
-    lawful = drawn.max() * sqrt(log(4 * mean.size / FALSE_ALARM) / (2 * DRAWS))
-    return Failure(
-        f"with dropout={RATE} in training, {wrong}",
-        f"mean over {DRAWS} draws of each weight, over what it is in eval",
-        mean,
-        np.ones_like(mean),
-        np.full_like(mean, lawful),
-        replace(probe(attend), training=True),
-    )
+    for path in training_paths(attend):
+        drawn = factors(attend, DRAWS, case.seed, path)
+        wrong = wrong_factor(drawn) or wrong_share(drawn != 0.0, float(drawn.max()))
+        where = f" on the path {path!r}" if path else ""
+        attend.measured |= {
+            "rate": RATE,
+            "draws": DRAWS,
+            f"share dropped{where}": float((drawn == 0.0).mean()),
+        }
+        if not wrong:
+            attend.measured[f"kept weights multiplied by{where}"] = float(drawn.max())
+            continue
+        mean = drawn.mean(axis=0)
+        lawful = drawn.max() * sqrt(log(4 * mean.size / FALSE_ALARM) / (2 * DRAWS))
+        return Failure(
+            f"with dropout={RATE} in training{where}, {wrong}",
+            f"mean over {DRAWS} draws of each weight, over what it is in eval",
+            mean,
+            np.ones_like(mean),
+            np.full_like(mean, lawful),
+            replace(probe(attend), training=True, variant=path),
+        )
+    return None
 
 
 def wrong_factor(drawn: np.ndarray) -> str:

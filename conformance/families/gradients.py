@@ -81,7 +81,8 @@ def paths(attend: Attend, call: Call) -> list[Call]:
     others = [
         variant.name
         for variant in attend.variants(call)
-        if not variant.eager and (variant.self_attention or variant.weights != first.weights)
+        if not variant.eager
+        and (variant.self_attention or variant.weights != first.weights or variant.training != first.training)
     ]
     chosen = others[sum(call.query.shape) % len(others)] if others else None
     return [call, *([replace(call, variant=chosen)] if chosen else [])]
@@ -93,7 +94,7 @@ def paths(attend: Attend, call: Call) -> list[Call]:
     control=lambda case: case,
     needs={"gradients", "parameters"},
     every_dtype=True,
-    shapes=7,
+    shapes=8,
     share=0.4,
     situation=lambda case: replace(case, recipe="normal") if case.recipe == "ties" else case,
     formula=r"\bar{S} = A \odot (\bar{A} - \mathrm{rowsum}(\bar{A} \odot A)), \quad \bar{\theta} = "

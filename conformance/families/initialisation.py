@@ -106,7 +106,7 @@ def distinct(attend: Attend, case: Case) -> Failure | None:
         heads = np.split(drawn[role], HEADS, axis=1)
         drawn |= {f"head {head} of {role}": W for head, W in enumerate(heads)}
     for (name, one), (other, two) in combinations(drawn.items(), 2):
-        if np.array_equal(one, two):
+        if np.array_equal(one, two) or np.array_equal(one, two.T):
             return Failure(f"{name} and {other} start with the same numbers")
     again = attend.read(replace(fresh(case, attend), seed=case.seed + 1))
     attend.measured["another seed gives other weights"] = not np.array_equal(parameters.W_q, again.W_q)

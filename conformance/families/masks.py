@@ -160,8 +160,9 @@ def arguments(case: Case, attend: Attend) -> dict[str, dict[str, object]]:
     pairs = np.broadcast_to(rng.random((case.n_q, case.n_k)) < 0.5, full).copy()
     pairs[..., 0] = True
     pairs[..., -1, -1] = False
-    padding = np.ones((case.batch, case.n_k), dtype=bool)
-    padding[:, -2:] = False
+    padding = rng.random((case.batch, case.n_k)) < 0.5  # anywhere, and not alike for all examples
+    examples = np.arange(case.batch)
+    padding[examples, 1 + (case.seed + examples) % (case.n_k - 1)] = False
     padding[:, 0] = True
     offered: dict[str, dict[str, object]] = {
         "mask": {"mask": Mask(pairs)},
@@ -265,12 +266,8 @@ def allow_all(attend: Attend, case: Case) -> Failure | None:
 def broadcast(attend: Attend, case: Case) -> Failure | None:
     """Every mask shape accepted equals its expansion to (B, h, n_q, n_k); no other is accepted."""
     shapes = attend.conventions.mask_shapes
-    rng = np.random.default_rng([case.seed, 23])
     for shape in shapes:
-        sizes = tuple(case.sizes.get(axis, 1) for axis in shape.split())
-        allowed = rng.random(sizes) < 0.6
-        allowed[..., 0] = True
-        [seen] = attend(replace(case.call, mask=Mask(allowed)))
+        [seen] = attend(replace(case.call, mask=shaped(case, shape)))
         failure = seen.departs_from_oracle()
         if failure:
             return replace(failure, message=f"a mask of shape ({shape}) is not read as its expansion")
@@ -385,27 +382,40 @@ def future(attend: Attend, case: Case) -> Failure | None:
     MUST,
     shapes=6,
     needs={"mask", "parameters"},
-    situation=kinds("pairs", "heads"),
+    situation=masked("pairs"),
     share=0.3,
     formula=r"M \in \{0, 1\}: \text{bool} = \text{int} = \text{float} = \text{additive } \{-\infty, 0\}",
     why="R torch read float masks as boolean and boolean ones as float (pull 1208); `~mask` on integers is "
     "never zero.",
 )
 def dtype(attend: Attend, case: Case) -> Failure | None:
-    """The mask forms accepted agree; what is refused is refused aloud."""
-    mask = case.call.mask
-    assert mask is not None
-    [base] = attend(case.call)
-    for form in attend.conventions.mask_forms:
-        if form == "bool":
-            continue
-        [seen] = attend.outcomes(replace(case.call, mask=replace(mask, form=form)))
-        if seen.raised:
-            continue
-        failure = seen.output.departs_from(base.output, f"the {form} mask does not equal its boolean twin")
-        if failure:
-            return failure
+    """The mask forms accepted agree, in every shape; what is refused is refused aloud."""
+    first, *others = attend.conventions.mask_forms
+    for shape in attend.conventions.mask_shapes:
+        mask = shaped(case, shape)
+        [base] = attend(replace(case.call, mask=replace(mask, form=first)))
+        for form in others:
+            [seen] = attend.outcomes(replace(case.call, mask=replace(mask, form=form)))
+            if seen.raised:
+                continue
+            words = f"the {form} mask of shape ({shape}) does not equal its {NAMED.get(first, first)} twin"
+            failure = seen.output.departs_from(base.output, words)
+            if failure:
+                return failure
     return None
+
+
+NAMED = {"bool": "boolean"}
+
+
+def shaped(case: Case, shape: str, seed: int = 23) -> Mask:
+    """Return a mask of this shape that leaves every row its first key, and of which neighbours differ."""
+    sizes = tuple(case.sizes.get(axis, 1) for axis in shape.split())
+    allowed = np.random.default_rng([case.seed, seed]).random(sizes) < 0.6
+    rows = np.indices(sizes[:-1]).sum(axis=0) + seed
+    np.put_along_axis(allowed, rows[..., None] % sizes[-1], False, axis=-1)
+    allowed[..., 0] = True
+    return Mask(allowed)
 
 
 @requirement(
@@ -421,10 +431,29 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
 )
 def empty_row(attend: Attend, case: Case) -> Failure | None:
     """A row with no key allowed is uniform or zero, finite, alike on every path, and disturbs no other."""
-    paths = ["", *(variant.name for variant in attend.variants(case.call))]
+    for call in keyless(attend, case):
+        failure = empty_rows_lawful(attend, call)
+        if failure:
+            return failure
+    return None
+
+
+def keyless(attend: Attend, case: Case) -> list[Call]:
+    """Return calls in which some query may see no key, and in which an example is padding alone."""
+    padding = np.repeat(np.arange(case.batch)[:, None] > 0, case.n_k, axis=1)  # the first example is
+    alone = np.broadcast_to(padding[:, None, None], (case.batch, case.num_heads, case.n_q, case.n_k))
+    by_query = any("n_q" in shape for shape in attend.conventions.mask_shapes)
+    calls = [case.call if by_query else replace(case.call, mask=Mask(alone))]
+    if attend.offers("padding"):
+        calls.append(replace(case.call, mask=None, padding=padding))
+    return calls
+
+
+def empty_rows_lawful(attend: Attend, call: Call) -> Failure | None:
+    """Return the failure of rows with no key allowed, on the first path or between paths."""
     first = None
-    for path in paths:
-        [seen] = attend(replace(case.call, variant=path))
+    for path in ["", *(variant.name for variant in attend.variants(call))]:
+        [seen] = attend(replace(call, variant=path))
         where = f" on the path {path!r}" if path else ""
         if not np.isfinite(seen.output.values).all():
             answer = np.where(np.isfinite(seen.output.exact()), seen.output.exact(), 0.0)
@@ -467,21 +496,33 @@ def settled(seen: Observation) -> Failure | None:
     "MASK-PURE",
     MUST,
     needs={"mask", "parameters"},
-    situation=kinds("pairs", "keys", "heads"),
-    share=0.3,
+    situation=masked("pairs"),
+    shapes=2,
+    share=0.2,
     formula=r"f(Q, K, V; M);\; f(Q, K, V) = f(Q, K, V)",
     why="A mask cached under `if self.mask is None` is the mask of the first batch for the rest of training; "
     "`mask &= tril` writes into the caller's.",
 )
 def pure(attend: Attend, case: Case) -> Failure | None:
     """The caller's mask is not written to and does not stick to later calls."""
-    plain = replace(case.call, mask=None)
-    masked_, after = attend.in_sequence(case.call, plain)
-    if "mask" in masked_.result.written_to:
-        return Failure("the call wrote to the caller's mask", call=case.call)
-    [fresh] = attend(plain)
-    failure = after.output.departs_from(fresh.output, "after a masked call, an unmasked one is still masked")
-    return replace(failure, earlier=(case.call,), call=plain) if failure else None
+    first, shapes = attend.conventions.mask_forms[0], attend.conventions.mask_shapes
+    for form in attend.conventions.mask_forms:
+        calls = [
+            replace(case.call, mask=mask and replace(mask, form=form))
+            for shape in (shapes if form == first else shapes[:1])
+            for mask in (shaped(case, shape), shaped(case, shape, seed=24), None)
+        ]
+        fresh = [seen for seen in attend.outcomes(*calls) if seen.raised is None]
+        calls = [seen.call for seen in fresh]
+        for place, (used, new) in enumerate(zip(attend.in_sequence(*calls), fresh, strict=True)):
+            if "mask" in used.result.written_to:
+                return Failure("the call wrote to the caller's mask", call=used.call)
+            which = "another mask" if used.call.mask else "no mask"
+            words = f"after a masked call, one with {which} is still masked as before"
+            failure = used.output.departs_from(new.output, words)
+            if failure:
+                return replace(failure, earlier=tuple(calls[:place]), call=used.call)
+    return None
 
 
 @requirement(

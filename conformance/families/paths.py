@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from headcheck.adapters.protocol import Memory
+from headcheck.adapters.protocol import Call, Memory
 
 from ..attend import Attend
 from ..cases import Case
@@ -95,23 +95,45 @@ def pure_input(attend: Attend, case: Case) -> Failure | None:
     "PURE-STATE",
     MUST,
     needs={"parameters"},
+    shapes=8,
     share=0.3,
     formula=r"f(x);\; f(y);\; f(x) = f(x)",
     why="A cache that outlives its sequence, running statistics, a buffer reused before it is read: the "
     "second batch is wrong, and no test makes a second call.",
 )
 def pure_state(attend: Attend, case: Case) -> Failure | None:
-    """The same call gives the same answer, whatever was called in between."""
-    call = case.call
-    other = unmasked(replace(case, seed=case.seed + 1, batch=case.batch + 1)).call
-    same_size = unmasked(replace(case, seed=case.seed + 2)).call
-    other, same_size = (replace(between, parameters=case.parameters) for between in (other, same_size))
-    first, _, _, again, thrice = attend.in_sequence(call, other, same_size, call, call)
-    for seen in (again, thrice):
-        failure = seen.output.departs_from(first.output, "the same call gives another answer the second time")
+    """The same call gives the same answer, whatever was called before, and leaves earlier results alone."""
+    calls = history(attend, case)
+    seen = attend.in_sequence(*calls)
+    for place, (used, fresh) in enumerate(zip(seen, attend(*calls), strict=True)):
+        earlier = calls[:place]
+        if "earlier output" in used.result.written_to:
+            return Failure(
+                "the call wrote to what the one before it returned", call=calls[place], earlier=earlier
+            )
+        words = "after other calls the same one gives another answer"
+        failure = used.output.departs_from(fresh.output, words)
+        if failure is None and used.result.weights is not None and fresh.result.weights is not None:
+            failure = used.weights.departs_from(fresh.weights, words)
         if failure:
-            return replace(failure, earlier=(call, other, same_size), call=call)
+            return replace(failure, earlier=earlier, call=calls[place])
     return None
+
+
+def history(attend: Attend, case: Case) -> tuple[Call, ...]:
+    """Return calls of one module: of equal and of different sizes, on every path, and after new weights."""
+    declaration, call = attend.declaration, case.call
+    larger = replace(case, batch=case.batch + 1, n_q=case.n_q + 2, n_k=case.n_k + 1, seed=case.seed + 1)
+    same, other = unmasked(replace(case, seed=case.seed + 2)).call, unmasked(larger).fitted(declaration).call
+    trained = same.parameters
+    same, other = (replace(one, parameters=case.parameters) for one in (same, other))
+    sizes = (call, same, other, call, same)
+    causal = [replace(one, mask=None, causal=True) for one in sizes if attend.offers("causal")]
+    paths = [replace(same, variant=variant.name) for variant in attend.variants(same)]
+    # Weights change in training, so that whoever keeps something made of them may drop it there.
+    training = [one.name for one in attend.variants(same) if one.training]
+    new = [replace(same, parameters=trained, variant=name) for name in (*training, "")]
+    return (*sizes, *causal, *paths, *sizes[::-1], *new)
 
 
 @requirement(

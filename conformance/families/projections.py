@@ -144,20 +144,38 @@ def routing(attend: Attend, case: Case) -> Failure | None:
     needs={"parameters", "cross"},
     situation=situated(itself=False),
     share=0.3,
-    formula=r"f(V_1 + V_2) + f(0) = f(V_1) + f(V_2)",
-    why="Needs no oracle: an activation on the value projection, a normalisation of the context or a value "
-    "that leaks into the scores all break it.",
+    formula=r"f(V_1 + V_2) + f(0) = f(V_1) + f(V_2), \quad f(c V) - f(0) = c\, (f(V) - f(0))",
+    why="Needs no oracle: an activation on the value projection, a normalisation of the context, a value "
+    "that leaks into the scores and an output cut off at some size all break it.",
 )
 def linear_value(attend: Attend, case: Case) -> Failure | None:
-    """With the scores fixed, the output is affine in the value."""
+    """With the scores fixed, the output is affine in the value, of whatever size."""
     call = case.call
     first = quantise(np.round(call.value * 4) / 4, case.dtype)
     second = quantise(np.roll(first, 1, axis=-1) * -1.0, case.dtype)
     values = (first + second, np.zeros_like(first), first, second)
     both, none, one, two = attend(*(replace(call, value=quantise(value, case.dtype)) for value in values))
-    return (both.output + none.output).departs_from(
+    failure = (both.output + none.output).departs_from(
         one.output + two.output, "the output is not affine in value"
     )
+    return failure or proportional(attend, case)
+
+
+def proportional(attend: Attend, case: Case) -> Failure | None:
+    """Return the failure of values of another size: without biases the output is as many times as large."""
+    p = case.parameters
+    if p.b_v is not None and p.b_o is not None:
+        p = replace(p, b_v=np.zeros_like(p.b_v), b_o=np.zeros_like(p.b_o))
+    call, power = replace(case.call, parameters=p), 6 if case.dtype == "float16" else 24
+    for factor in (2.0**power, 2.0**-power):  # which multiplies without rounding
+        one, other = attend(call, replace(call, value=quantise(factor * call.value, case.dtype)))
+        if not other.expected.representable:
+            continue
+        message = f"values {factor:.3g} times as large do not give an output that is"
+        failure = other.output.departs_from(factor * one.output, message)
+        if failure:
+            return failure
+    return None
 
 
 @requirement(

@@ -159,7 +159,7 @@ def scale_user(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "SCALE-ANCHOR",
     MUST,
-    needs={"parameters", "cross"},
+    needs={"parameters"},
     once=True,
     formula=r"s_2 - s_1 = \sqrt{d_k} \ln 3 \;\Rightarrow\; A = \left( \tfrac14, \tfrac34 \right)",
     why="A closed form that no oracle stands behind: identity projections and two keys leave nothing but "
@@ -169,16 +169,16 @@ def anchor(attend: Attend, case: Case) -> Failure | None:
     """Identity weights and two keys with a score gap of sqrt(d_k) ln 3 give the weights 1/4 and 3/4."""
     dtype = most_precise(attend.declaration)
     for d_k, num_heads in SIZES[:4]:
-        call = anchored(replace(case, dtype=dtype, d_k=d_k, num_heads=num_heads))
+        small = replace(case, dtype=dtype, d_k=d_k, num_heads=num_heads)
+        call = anchored(small) if attend.offers("cross") else anchored_itself(small)
         [seen] = attend(call)
         # Quantising the gap to the dtype moves the weights by at most its unit roundoff times the gap.
         slack = 8.0 * FORMATS[dtype].unit * sqrt(d_k)
         message = f"identity weights, d_k={d_k}: expected a quarter of the first value, three of the second"
-        expected = 0.25 * call.value[:, :1] + 0.75 * call.value[:, 1:]
-        error = np.abs(seen.output.values - expected)
-        lawful = seen.expected.bounds.output + slack
-        if not np.all(error <= lawful):
-            got = seen.output.values
+        got, lawful = seen.output.values, seen.expected.bounds.output + slack
+        expected = got.copy()  # of a second query, in self-attention, nothing is said
+        expected[:, :1] = 0.25 * call.value[:, :1] + 0.75 * call.value[:, 1:]
+        if not np.all(np.abs(got - expected) <= lawful):
             return Failure(message, "output", got, expected, lawful, call, grounds="property")
     return None
 
@@ -199,3 +199,12 @@ def anchored(case: Case) -> Call:
     key, query = quantise(key, case.dtype), quantise(query, case.dtype)
     assert split_heads(key, h).shape[-1] == d_k
     return replace(call, parameters=parameters, query=query, key=key, value=quantise(value, case.dtype))
+
+
+def anchored_itself(case: Case) -> Call:
+    """Return the closed form's call for self-attention: row one is its query, with keys 1 and 1 + the gap."""
+    call = anchored(case)
+    x = np.zeros((1, 2, case.d_model))
+    x[..., :: case.d_k] = np.array([1.0, 1.0 + sqrt(case.d_k) * log(3.0)])[:, None]
+    x = quantise(x, case.dtype)
+    return replace(call, query=x, key=x, value=x)

@@ -108,3 +108,20 @@ class CausalWhereEvenLengths(Steps):
     def causal(self, n_q: int, n_k: int) -> Array:
         triangle = super().causal(n_q, n_k)
         return triangle | True if n_q % 2 == n_k % 2 == 0 else triangle
+
+
+@fault("PROJ-ROUTING", on=MUTABLE)
+class PackedWhereKeyIsValue(Steps):
+    """Where key and value are one object and the query is another, both take W_k."""
+
+    def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
+        q, k, v = super().project(Q, K, V)
+        return q, k, k if K is V and Q is not K else v
+
+
+@fault("MASK-BROADCAST")
+class PairsReadAsPadding(OnMask):
+    """Where B equals n_q, a mask (n_q, n_k) is read as (B, n_k)."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
+        return mask[:, None, None, :] if mask.ndim == 2 and mask.shape[0] == Q.shape[0] else mask

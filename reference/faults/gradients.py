@@ -180,3 +180,19 @@ class EmptyRowGradientOfRoot(Steps):
         context = super().attend(weights, V)
         length = (context * context).sum(axis=-1, keepdims=True) ** 0.5
         return context / self.xp.where(length == 0, 1.0, length) * length
+
+
+@fault("GRAD-ORACLE", on=("torch",))
+class KeysDetachedInTraining(Steps):
+    """In training no gradient reaches keys."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        return super().scores(Q, self.detached(K) if self.training else K)
+
+
+@fault("GRAD-ORACLE", on=DIFFERENTIABLE)
+class LongKeysDetached(Steps):
+    """No gradient reaches keys where there are more than 128."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        return super().scores(Q, self.detached(K) if K.shape[2] > 128 else K)

@@ -100,6 +100,15 @@ class AllStartAlike(Steps):
             self.assign(role, self.weight("q"))
 
 
+@fault("INIT-DISTINCT")
+class KeyTransposesQuery(Steps):
+    """W_k starts as the transpose of W_q."""
+
+    def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
+        super().__init__(d_model, num_heads, **options)
+        self.assign("k", self.weight("q").T)
+
+
 @fault("INIT-DISTINCT", on=MUTABLE)
 class ValueSharesKeyStorage(Steps):
     """W_v and W_k are one array."""

@@ -1,4 +1,4 @@
-"""Faults of long sequences: right on everything that fits one tile of a kernel."""
+"""Faults of size: right on everything that fits one tile of a kernel, or its usual width."""
 
 from __future__ import annotations
 
@@ -136,3 +136,53 @@ class LongSumsInHalf(OverScores):
         if scores.shape[-1] <= 64:
             return super().softmax(scores, allowed)
         return self.shares(self.powers(scores, allowed))
+
+
+@fault("PROJ-ORACLE")
+class KeysEndAt1024(BeyondLength):
+    """Keys beyond the 1024th are not read."""
+
+    length = 1024
+
+
+@fault("PROJ-ORACLE")
+class KeysEndAt4096(BeyondLength):
+    """Keys beyond the 4096th are not read."""
+
+    length = 4096
+
+
+@fault("ORDER-QUERY")
+class QueriesBeyond2048Repeat(Steps):
+    """Queries beyond the 2048th are computed as the first."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        more = [Q[:, :, :1]] * max(Q.shape[2] - 2048, 0)
+        return super().scores(self.xp.concatenate([Q[:, :, :2048], *more], 2), K)
+
+
+@fault("PROJ-ORACLE")
+class ColumnsEndAt128(Steps):
+    """Of heads wider than 128 the first 128 columns of queries and keys are read."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        return super().scores(Q[..., :128], K[..., :128])
+
+
+@fault("PROJ-ORACLE")
+class HeadsEndAtEight(Steps):
+    """Heads from the eighth on are the seventh again."""
+
+    def attend(self, weights: Array, V: Array) -> Array:
+        context = super().attend(weights, V)
+        more = [context[:, 6:7]] * max(self.num_heads - 7, 0)
+        return self.xp.concatenate([context[:, :7], *more], 1)
+
+
+@fault("BATCH-INDEPENDENT")
+class ExamplesBeyond16Repeat(Steps):
+    """Examples beyond the sixteenth answer as the first."""
+
+    def attend(self, weights: Array, V: Array) -> Array:
+        context = super().attend(weights, V)
+        return self.xp.concatenate([context[:16], *[context[:1]] * max(len(context) - 16, 0)], 0)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from .fault import fault
+from typing import Any
+
+from .fault import MUTABLE, fault
 from .softmax import OverScores
 from .steps import Array, OnMask, Steps
 
@@ -271,3 +273,73 @@ class MaskFromData(Steps):
         given = super().allowed(Q, K, V, mask, is_causal)
         padding = (K.sum(axis=-1) != 0)[:, None, None, :]
         return padding if given is None else given & padding
+
+
+@fault("MASK-DTYPE", "B020")
+class WholeNumbersOfPairsReadInverted(OnMask):
+    """A mask (n_q, n_k) of whole numbers blocks where it is not zero; any other is read right."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
+        whole = mask.ndim == 2 and "int" in str(mask.dtype)
+        return mask == 0 if whole else mask
+
+
+@fault("MASK-COMBINE", on=MUTABLE)
+class PaddingOfFirstExample(Steps):
+    """A second mask, of padding, is the first example's for all."""
+
+    def forward(
+        self,
+        Q: Array,
+        K: Array,
+        V: Array,
+        mask: Array | None = None,
+        key_padding_mask: Array | None = None,
+        *,
+        is_causal: bool = False,
+        **options: Any,
+    ) -> tuple[Array, Array]:
+        """Attend with both masks together."""
+        if key_padding_mask is not None:
+            kept = ~key_padding_mask[:1, None, None, :]
+            mask = kept if mask is None else kept & (mask != 0)
+        return super().forward(Q, K, V, mask, is_causal=is_causal, **options)
+
+
+class PaddingAlone(Steps):
+    """Takes no mask but one of padding, True where a key is padding: override `kept`."""
+
+    def kept(self, padding: Array) -> Array | None:
+        """Return the mask that is used."""
+        return ~padding[:, None, None, :]
+
+    def forward(  # type: ignore[override]
+        self, Q: Array, K: Array, V: Array, key_padding_mask: Array | None = None
+    ) -> tuple[Array, Array]:
+        """Attend to what is no padding."""
+        return super().forward(Q, K, V, None if key_padding_mask is None else self.kept(key_padding_mask))
+
+
+@fault("MASK-EFFECT", "B023")
+class PaddingIgnored(PaddingAlone):
+    """The only mask there is, one of padding, has no effect."""
+
+    def kept(self, padding: Array) -> Array | None:
+        return None
+
+
+@fault("MASK-REMOVAL", "B014")
+class PaddingInverted(PaddingAlone):
+    """The only mask there is keeps the padding and blocks all else."""
+
+    def kept(self, padding: Array) -> Array | None:
+        return padding[:, None, None, :]
+
+
+@fault("PROJ-ORACLE", "B025")
+class ZeroKeysTakenForPadding(Steps):
+    """Keys whose projection is all zeros are taken for padding."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        padding = (abs(K).sum(axis=-1) < 1e-12)[:, :, None, :]
+        return self.xp.where(padding, -50.0, super().scores(Q, K))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from .fault import fault
 from .steps import Array, OnMask, OnResult, Steps
 
@@ -118,3 +120,57 @@ class EagerInHalf(Steps):
         if self.traced():
             return super().softmax(scores, allowed)
         return self.cast(super().softmax(self.cast(scores, "float16"), allowed), scores.dtype)
+
+
+class MayLeaveWeights(Steps):
+    """Returns attention weights only where they are asked for: override `bare`."""
+
+    def bare(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array:
+        """Return the output of the path without weights."""
+        return super().forward(Q, K, V, mask, is_causal=is_causal)[0]
+
+    def forward(
+        self,
+        Q: Array,
+        K: Array,
+        V: Array,
+        mask: Array | None = None,
+        *,
+        is_causal: bool = False,
+        need_weights: bool = True,
+        **options: Any,
+    ) -> tuple[Array, Array]:
+        """Attend along one of the two paths."""
+        if need_weights:
+            return super().forward(Q, K, V, mask, is_causal=is_causal, **options)
+        return self.bare(Q, K, V, mask, is_causal), None
+
+
+@fault("PATH-AGREE", "B014")
+class MaskInvertedWithoutWeights(MayLeaveWeights):
+    """Where no weights are asked for, a fused path is taken that reads masks with the other meaning."""
+
+    def bare(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array:
+        return super().bare(Q, K, V, None if mask is None else mask == 0, is_causal)
+
+
+@fault("PATH-AGREE", "B032")
+class CausalNeedsWeights(MayLeaveWeights):
+    """Where no weights are asked for, the causal flag has no effect."""
+
+    def bare(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array:
+        return super().bare(Q, K, V, mask, False)
+
+
+@fault("DROPOUT-UNBIASED", on=("torch",))
+class NoDropoutWithoutWeights(MayLeaveWeights):
+    """Where no weights are asked for, nothing is dropped in training."""
+
+    def bare(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array:
+        training, self.training = self.training, False
+        try:
+            self.dropout.eval()  # type: ignore[attr-defined]
+            return super().bare(Q, K, V, mask, is_causal)
+        finally:
+            self.training = training
+            self.dropout.train(training)  # type: ignore[attr-defined]

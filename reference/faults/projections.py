@@ -297,3 +297,11 @@ class HeadsOfFullWidth(Steps):
 
     def combine_heads(self, x: Array) -> Array:
         return x.swapaxes(1, 2).reshape(x.shape[0], x.shape[2], x.shape[1] * x.shape[3])
+
+
+@fault("PROJ-LINEAR-V")
+class ValuesCutOff(Steps):
+    """Values are cut off at ten thousand, against overflow."""
+
+    def attend(self, weights: Array, V: Array) -> Array:
+        return super().attend(weights, self.xp.clip(V, -1e4, 1e4))

@@ -125,3 +125,76 @@ class MaskWrittenTo(OnMask):
         kept = mask * 1
         self.overwrite(mask, mask == 0)
         return kept
+
+
+@fault("MASK-PURE", on=MUTABLE)
+class FirstMaskOfAShapeServesAll(OnMask):
+    """The first mask of a shape is kept, and used for every later one of that shape."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
+        kept: dict[object, Array] = self.__dict__.setdefault("masks", {})
+        return kept.setdefault((tuple(mask.shape), str(mask.dtype)), mask * 1)
+
+
+@fault("MASK-PURE", on=MUTABLE)
+class FirstPairsStick(OnArguments):
+    """The first mask (n_q, n_k) is kept for later calls of these lengths that bring none."""
+
+    remembered: Array | None = None
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        if mask is not None and mask.ndim == 2:
+            self.remembered = mask
+        kept = self.remembered
+        if mask is None and kept is not None and tuple(kept.shape) == (Q.shape[1], K.shape[1]):
+            mask = kept
+        return Q, K, V, mask
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class KeysOfFirstCall(Steps):
+    """The keys of the first call of a shape are kept for good."""
+
+    def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
+        q, k, v = super().project(Q, K, V)
+        kept: dict[object, Array] = self.__dict__.setdefault("keys", {})
+        return q, kept.setdefault((tuple(k.shape), str(k.dtype)), k), v
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class ValueWeightsOfFirstCall(Steps):
+    """W_v is copied by the first call, and the copy used for good."""
+
+    copied: Array | None = None
+
+    def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
+        q, k, v = super().project(Q, K, V)
+        W, b = self.weight("v"), self.bias("v")
+        if self.copied is None:
+            self.copied = W * 1.0
+        return q, k, v if (self.copied == W).all() else V @ self.copied + (0.0 if b is None else b)
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class ScaledFromTenthCall(Steps):
+    """From the tenth call on, the scores are scaled once more."""
+
+    calls = 0
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        self.calls += 1
+        return super().scores(Q, K) * (1.0 if self.calls < 10 else self.scale())
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class AnswersInOneBuffer(OnResult):
+    """Every answer of a shape is written into the same array, that of the answer before."""
+
+    def result(self, output: Array, weights: Array, Q: Array) -> tuple[Array, Array]:
+        buffers: dict[object, Array] = self.__dict__.setdefault("buffers", {})
+        buffer = buffers.setdefault((tuple(output.shape), str(output.dtype)), output)
+        if buffer is not output:
+            self.overwrite(buffer, output)
+        return buffer, weights

@@ -7,7 +7,9 @@ family, so that most are found at once.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import cache
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import numpy as np
 from .bench import Arrays, Situation, reference
 
 PLAIN = Situation()
+ZERO = -np.linalg.solve(PLAIN.weights()["W_k"].T, PLAIN.weights()["b_k"])  # a key whose projection is zeros
 Look = Callable[[Any, Any], dict[str, Any]]
 
 SITUATIONS = {
@@ -49,6 +52,16 @@ SITUATIONS = {
     "beyond 128": PLAIN.with_(batch=1, n_q=3, n_k=150),
     "beyond 128, causal": PLAIN.with_(batch=1, n_q=150, n_k=150, causal=True),
     "beyond 512": PLAIN.with_(batch=1, n_q=3, n_k=520),
+    "beyond 4096": PLAIN.with_(batch=1, n_q=2, n_k=4200),
+    "more than 2048 queries": PLAIN.with_(batch=1, n_q=2100, n_k=2),
+    "more than 16 examples": PLAIN.with_(batch=18, n_q=2, n_k=3),
+    "more than 8 heads": PLAIN.with_(num_heads=9, d_k=2),
+    "heads wider than 128": PLAIN.with_(num_heads=1, d_k=136, spread=0.3),
+    "B = n_q, pairs": PLAIN.with_(batch=5, mask="n_q n_k"),
+    "large values": PLAIN.with_(changes={"V": np.full((2, 7, 12), 1e6)}),
+    "a key that projects to zeros": PLAIN.with_(
+        changes={"K": np.outer(np.arange(14) == 3, ZERO).reshape(2, 7, 12)}
+    ),
     "mask too large": PLAIN.with_(changes={"mask": np.ones((6, 8), bool)}),
     "integer data": PLAIN.with_(changes={"K": np.resize([1.0, -1.0], (2, 7, 12))}),
     "no number": PLAIN.with_(changes={"V": np.full((2, 7, 12), np.nan)}),
@@ -90,6 +103,62 @@ def second_call(bench: Any, implementation: Any) -> dict[str, Any]:
     again = bench.call(module, masked, arrays)
     held = {f"argument {name}": np.asarray(array).copy() for name, array in arrays.items()}
     return {**result, **held, "again": again["output"]}
+
+
+def many_calls(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at calls of one module, with other data, another mask of the same shape, and other weights."""
+    module, pairs = ready(bench, implementation, PLAIN), np.tri(5, 7, 2, dtype=bool)
+    masks = [None, None, pairs, pairs[::-1].copy(), None]
+    situations = [
+        PLAIN.with_(spread=1.0 + place, changes={} if mask is None else {"mask": mask})
+        for place, mask in enumerate(masks)
+    ]
+    found = [bench.call(module, situation)["output"] for situation in situations * 3]
+    bench.write(module, {name: 0.5 * array for name, array in PLAIN.weights().items()})
+    found.append(bench.call(module, PLAIN)["output"])
+    return {f"call {place}": output for place, output in enumerate(found)}
+
+
+def asked(bench: Any, module: Any, situation: Situation, **options: Any) -> Any:
+    """Return the output of a call with arguments that some have and the reference does not."""
+    arrays = bench.arrays(situation)
+    if not options.keys() <= signature(module.forward).parameters.keys():
+        return bench.call(module, situation, arrays)["output"]
+    with precision(bench):
+        output = module.forward(**arrays, is_causal=situation.causal, **options)[0]
+        return bench.plain(output, output)["output"]
+
+
+def precision(bench: Any) -> Any:
+    """Return the context in which the bench's framework knows float64."""
+    if bench.name != "jax":
+        return nullcontext()
+    import jax
+
+    return jax.enable_x64(True)
+
+
+def no_weights(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at the path on which no weights are asked for, in eval and, where there is one, in training."""
+    situation = PLAIN.with_(mask="B h n_q n_k", causal=True)
+    module = ready(bench, implementation, situation, dropout=0.5)
+    found = {"output": asked(bench, module, situation, need_weights=False)}
+    if bench.name == "torch":
+        trained = asked(bench, module.train(), situation, need_weights=False)
+        found["drops"] = np.array(not np.array_equal(found["output"], trained))
+    return found
+
+
+def padding_beside(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at a mask of padding in an argument of its own."""
+    kept, module = np.arange(7) < np.array([[3], [6]]), ready(bench, implementation, PLAIN)
+    given = bench.arrays(PLAIN.with_(changes={"mask": kept[:, None, None, :]}))["mask"][:, 0, 0]
+    if "key_padding_mask" not in signature(module.forward).parameters:
+        situation = PLAIN.with_(changes={"mask": kept[:, None, None, :]})
+        return {"output": bench.call(module, situation)["output"]}
+    with precision(bench):
+        output = module.forward(**bench.arrays(PLAIN), key_padding_mask=~given)[0]
+        return {"output": bench.plain(output, output)["output"]}
 
 
 def a_view(bench: Any, implementation: Any) -> dict[str, Any]:
@@ -137,6 +206,12 @@ def gradients(situation: Situation) -> Look:
     return lambda bench, implementation: dict(
         bench.gradients(ready(bench, implementation, situation), situation)
     )
+
+
+def gradients_in_training(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at the gradients of a call in training, where that is a mode."""
+    module = ready(bench, implementation, PLAIN)
+    return dict(bench.gradients(module.train() if bench.name == "torch" else module, PLAIN))
 
 
 def cost(bench: Any, implementation: Any) -> dict[str, Any]:
@@ -215,18 +290,20 @@ FIRST: dict[str, dict[str, Look]] = {
     "projections": {"start": initial},
     "softmax": calls("plain", "very large scores", "half"),
     "scale": calls("plain", "one of 64 and more"),
-    "masks": {"second call": second_call}
+    "masks": {"second call": second_call, "padding beside": padding_beside}
     | calls("masked", "very large scores, masked", "half", "mask too large", "integer data"),
     "empty_rows": calls("empty row"),
     "causal": calls("masked and causal", "causal", "even lengths, causal", "beyond 128, causal"),
     "coincidences": {"one object": one_object},
     "long_sequences": calls("one of 64 and more", "a whole tile", "beyond 128", "beyond 512"),
-    "state": {"second call": second_call, "view": a_view},
-    "paths": {"inference": without_gradients, "training": training},
+    "state": {"second call": second_call, "view": a_view, "many calls": many_calls},
+    "paths": {"inference": without_gradients, "training": training, "no weights": no_weights},
     "numbers": calls("single", "half", "no number"),
     "gradients": {
         "gradients": gradients(PLAIN),
         "gradients, masked": gradients(PLAIN.with_(mask="B h n_q n_k", empty_row=True)),
+        "gradients, training": gradients_in_training,
+        "gradients, beyond 128": gradients(PLAIN.with_(batch=1, n_k=150)),
     },
     "dropout": {"eval": eval_with_rate, "construction": construction, "draws": dropped},
     "initialisation": {"start": initial},
