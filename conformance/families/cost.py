@@ -12,18 +12,20 @@ import numpy as np
 from headcheck.adapters.counting import Count
 from headcheck.adapters.protocol import Build, Call, Mask
 from headcheck.reference.configuration import Configuration, advice
-from headcheck.reference.cost_model import compare
+from headcheck.reference.cost_model import compare, operations
 from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case
 from ..costing import CostFinding, Counter, backward_law, follows, judge_batch, judge_cost
-from ..observation import Broken, Failure, NotMet
+from ..observation import Broken, Failure, NotMet, Shown
 from ..specification import INFO, MUST, requirement, situated
 from ..timing import Unmeasured, laws, measure
 from ..worker import Crashed, TimedOut
 
 TABLE, TABLE_LENGTH = Build(512, 8), 10  # sizes of the comparison
+SHOWN = 64  # length and width at which a script counts
+LAWFUL = 1.1  # times the formula: what a script counts may hold some elementwise work
 CUBIC = 2.6  # the exponents in n of right implementations reach that by the clock
 
 _findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
@@ -151,7 +153,7 @@ def quadratic(attend: Attend, case: Case) -> Failure | None:
     record_finding(attend, case, found)
     if found.verdict == "inconclusive":
         raise NotMet(found.message)
-    return Failure(found.message, kind="cost") if found.verdict == "broken" else None
+    return dear(attend, case, found, found.message) if found.verdict == "broken" else None
 
 
 @requirement(
@@ -169,7 +171,27 @@ def heads(attend: Attend, case: Case) -> Failure | None:
     attend.measured["table"] = comparison(attend, case, found)
     if found.verdict == "inconclusive":
         raise NotMet(found.message)
-    return Failure(f"costs {found.polynomial}: {found.heads}", kind="cost") if found.heads else None
+    return dear(attend, case, found, f"costs {found.polynomial}: {found.heads}") if found.heads else None
+
+
+def dear(attend: Attend, case: Case, found: CostFinding, message: str) -> Failure:
+    """Return the failure, with the first call that shows it, on a path or with other keys than queries."""
+    n, build = SHOWN, Build(SHOWN, 4, bias=case.bias, dtype=case.dtype)
+    ones = np.ones((1, n, n))
+    paths = ["", *(variant.name for variant in attend.declaration.variants[1:])]
+    calls = [Call(build, ones, ones, ones, variant=path) for path in paths]
+    if attend.offers("cross"):
+        calls.insert(1, replace(calls[0], key=ones[:, : n // 2], value=ones[:, : n // 2] + 0.0))
+    for call in calls:
+        law = operations(n, call.key.shape[1], n)
+        try:
+            counted = Count.from_mapping(attend.count(call)).products
+        except Broken:
+            continue
+        if counted > LAWFUL * law:
+            shown = Shown(f"found <= {LAWFUL} * {law}", "operations", "operations")
+            return Failure(message, call=call, shown=shown, kind="cost")
+    return Failure(message, kind="cost")
 
 
 def comparison(

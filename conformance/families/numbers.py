@@ -10,7 +10,7 @@ from headcheck.adapters.protocol import DType
 from ..attend import Attend
 from ..cases import Case
 from ..expectation import Expectation
-from ..observation import Failure, NotMet
+from ..observation import Failure, NotMet, Shown
 from ..specification import MUST, SHOULD, requirement, situated, unmasked
 
 
@@ -122,11 +122,13 @@ def nan_shows(attend: Attend, case: Case) -> Failure | None:
         concerned = rows[:1] if name == "query" and not case.itself else rows
         hidden = ~np.isnan(output[0, concerned]).any(axis=-1)
         if hidden.any():
+            row = concerned[hidden.argmax()]
             return Failure(
                 f"a NaN in the {name} of position {place[1]} does not show in the output of query "
-                f"{concerned[hidden.argmax()]}, which sees it",
+                f"{row}, which sees it",
                 "output",
                 output,
                 call=seen.call,
+                shown=Shown("np.isnan(found).any()", f"output[0, {row}]"),
             )
     return None

@@ -107,10 +107,10 @@ def pure_state(attend: Attend, case: Case) -> Failure | None:
     same_size = unmasked(replace(case, seed=case.seed + 2)).call
     other, same_size = (replace(between, parameters=case.parameters) for between in (other, same_size))
     first, _, _, again, thrice = attend.in_sequence(call, other, same_size, call, call)
-    for seen in (again, thrice):
+    for seen, earlier in ((again, ()), (thrice, (call,))):
         failure = seen.output.departs_from(first.output, "the same call gives another answer the second time")
         if failure:
-            return replace(failure, earlier=(call, other, same_size), call=call)
+            return replace(failure, earlier=(call, other, same_size, *earlier), call=call)
     return None
 
 
