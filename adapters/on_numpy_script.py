@@ -52,7 +52,8 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
         raise NotImplementedError("NumPy has no gradients")
     module = adapter.build(call.build).module
     held = [(slot, at(module, slot.path).shape) for slot in adapter.slots(module, call.build)]
-    lines = ["import numpy as np", *imports, "", f"np.random.seed({call.build.seed})", f"module = {made}"]
+    seed = [f"np.random.seed({call.build.seed})"] if call.parameters is None else []
+    lines = ["import numpy as np", *imports, "", *seed, f"module = {made}"]
     for slot, shape in held:
         path, dtype = f"module.{indexed(slot.path)}", f"np.{call.build.dtype}"
         if call.parameters is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from zlib import compress
 
 import numpy as np
 from torch import nn
@@ -57,7 +58,8 @@ def script(call: Call, mode: Mode, inputs: Inputs, source: Source, of: str = "ou
     elif not mode.gradients:
         body = ["with torch.no_grad():", *indented(body)]
     lines += [*body, *results(call, source, of)]
-    return ["import base64", *lines] if any("base64." in line for line in lines) else lines
+    large = any("base64." in line for line in lines)
+    return ["import base64", "import zlib", *lines] if large else lines
 
 
 def results(call: Call, source: Source, of: str) -> list[str]:
@@ -160,13 +162,14 @@ def tensor(name: str, array: np.ndarray, dtype: str) -> list[str]:
 
 
 def expression(array: np.ndarray, dtype: str) -> str:
-    """Return source of a tensor; a large one is written as its bytes."""
-    if array.size <= LARGEST:
+    """Return source of a tensor; a large one is written as its bytes, compressed."""
+    if array.size <= LARGEST or (array == array.flat[0]).all():
         return literal(array, "torch", dtype)
-    kind = {"b": "bool", "i": "int64"}.get(array.dtype.kind, "float64")
-    data = b64encode(np.asarray(array, dtype=kind).tobytes()).decode()
-    read = f'np.frombuffer(base64.b64decode("{data}"), dtype=np.{kind}).reshape({array.shape})'
-    return f"torch.from_numpy({read}.copy()).to({dtype})"
+    small = array.dtype.kind != "b" and bool(np.isin(array, np.arange(-128, 128)).all())
+    kind = "int8" if small else {"b": "bool", "i": "int64"}.get(array.dtype.kind, "float64")
+    data = b64encode(compress(np.asarray(array, dtype=kind).tobytes(), 9)).decode()
+    read = f'np.frombuffer(zlib.decompress(base64.b64decode("{data}")), dtype=np.{kind})'
+    return f"torch.from_numpy({read}.reshape({array.shape}).copy()).to({dtype})"
 
 
 def held_by(module: nn.Module, slots: Sequence[Slot]) -> list[Stored]:

@@ -50,7 +50,7 @@ def indexed(path: str) -> str:
     return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
 
 
-def watching(stage: str, methods: Mapping[str, str]) -> list[str]:
+def watching(stage: str, methods: Mapping[str, str], *, frozen: bool = False) -> list[str]:
     """Return lines that keep what the method of ``module`` that makes a stage gives, in a list ``seen``.
 
     Raises:
@@ -62,10 +62,9 @@ def watching(stage: str, methods: Mapping[str, str]) -> list[str]:
     name = methods[maker]
     keep = "given[0]" if stage == "projected" else f"{name}(*given)"
     then = f"or {name}(*given)" if stage == "projected" else "or seen[-1]"
-    return [
-        f"seen, {name} = [], module.{name}",
-        f"module.{name} = lambda *given: seen.append({keep}) {then}",
-    ]
+    watched = f"lambda *given: seen.append({keep}) {then}"
+    put = f"object.__setattr__(module, {name!r}, {watched})" if frozen else f"module.{name} = {watched}"
+    return [f"seen, {name} = [], module.{name}", put]
 
 
 def shape_seen(stage: str) -> list[str]:

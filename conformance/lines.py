@@ -76,10 +76,10 @@ def before_call(lines: Sequence[str], line: str) -> list[str]:
     return [*lines[:at], line, *lines[at:]]
 
 
-def before_results(lines: Sequence[str], line: str) -> list[str]:
-    """Return the script with a line before the output becomes a NumPy array."""
+def before_results(lines: Sequence[str], more: Sequence[str]) -> list[str]:
+    """Return the script with lines before the output becomes a NumPy array."""
     at = max((i for i, text in enumerate(lines) if RESULT.match(text)), default=len(lines))
-    return [*lines[:at], line, *lines[at:]]
+    return [*lines[:at], *more, *lines[at:]]
 
 
 def repeated(lines: Sequence[str], times: int) -> list[str]:

@@ -20,13 +20,15 @@ PHASES = {"build": "building the module", "write": "putting the weights in", "ca
 class Shown:
     """What a script shows of a failure, where it is not that an answer departs from the oracle's.
 
-    ``claim`` is an expression of the script's arrays that holds of a right implementation; it may use the
-    name ``found``, the value of that expression.
+    ``found`` is an expression of the script's arrays, and ``claim`` one of its value, ``found``, that holds
+    of a right implementation.  ``of`` is what the script works out, in the words of `Adapter.script`, or
+    "returned", the output as it came; "argument NAME", with a copy of it in ``before``; or "refusal", the
+    exception ``error``.
     """
 
     claim: str
     found: str
-    of: str = "output"  # what the script works out, in the words of `Adapter.script`
+    of: str = "output"
     draws: int = 0  # so often is the call made, the outputs kept in an array ``drawn``
 
 
@@ -211,7 +213,7 @@ class Observation:
         if array is None:
             came = self.result.returned or f"no {quantity}"
             message = f"{came} came back; expected the {quantity} as an array of shape {shape}"
-            raise Broken(Failure(message, call=self.call))
+            raise Broken(Failure(message, quantity, call=self.call))
         if array.shape != shape:
             raise Broken(
                 Failure(f"the {quantity} has shape {array.shape}; expected {shape}", quantity, call=self.call)

@@ -15,7 +15,7 @@ from headcheck.adapters.protocol import Call, SubjectError
 
 from .attend import Attend
 from .lines import before_call, before_results, in_sequence, literal, refused, repeated
-from .observation import Broken, Failure, Measured, NotMet, Observation, nothing
+from .observation import Broken, Failure, Measured, NotMet, Observation, Shown, nothing
 
 LARGEST = 64  # elements of an expected array that is written out
 PATIENCE = 60  # seconds after which a script that hangs is over
@@ -35,31 +35,27 @@ def _built(failure: Failure, attend: Attend) -> list[str]:
     """Return a script of a module that is wrong before any call of it."""
     if failure.build is None:
         return []
-    shown = failure.shown
-    of = shown.of if shown else "module"
-    lines = attend.script(nothing(failure.build), "module" if of == "refusal" else of)
-    if of == "refusal":
+    shown, call = failure.shown, nothing(failure.build)
+    if shown and shown.of != "refusal":
+        return [*attend.script(call, shown.of), *_claimed(failure)]
+    lines = attend.script(call, "module")
+    if shown:
         return refused(lines, "", then=_claimed(failure))
     if failure.kind == "accepted":
         return refused(lines, failure.message, never=failure.raised.type if failure.raised else "")
-    if shown is None:
-        return [*lines, _said(failure)]
-    if shown.of == "module":  # what is wrong is how it was refused
-        return refused(
-            lines, "accepted", then=f"assert {shown.claim}, {_quoted(failure)} + repr({shown.found})"
-        )
-    return [*lines, *_claimed(failure)]
+    return [*lines, _said(failure)]
 
 
 def _called(failure: Failure, call: Call, attend: Attend) -> list[str]:
     """Return a script of a call that went wrong, after those on the same module that it needs."""
-    shown = failure.shown
     if failure.raised and failure.raised.phase == "build":
         return [*attend.script(call, "module"), _said(failure)]
-    if shown and shown.of == "refusal":
-        return refused(attend.script(unweighted(call)), "", then=_claimed(failure))
-    if shown and shown.of != "output":
-        return [*attend.script(call, shown.of), *_claimed(failure)]
+    if failure.raised and failure.raised.phase == "write":
+        size = call.build.d_model**2
+        claim = Shown(f"found == {[size] * 4}", "[W.size for W in (W_q, W_k, W_v, W_o)]", "parameters")
+        return [*attend.script(nothing(call.build), "parameters"), *_claimed(replace(failure, shown=claim))]
+    if failure.shown and failure.kind not in {"accepted", "raised"}:
+        return _shown(failure, failure.shown, call, attend)
     lines = in_sequence([attend.script(one) for one in (*failure.earlier, call)])
     if failure.kind == "accepted":
         return refused(lines, failure.message)
@@ -68,65 +64,64 @@ def _called(failure: Failure, call: Call, attend: Attend) -> list[str]:
         return ["import faulthandler", watchdog, *lines, _said(failure)]
     if failure.kind in {"raised", "crash"}:
         return [*lines, _said(failure)]
-    if shown:
-        return [*(repeated(lines, shown.draws) if shown.draws else lines), *_claimed(failure)]
-    seen = attend.again(*failure.earlier, call)
-    return _returned(failure, seen, attend) or _compared(failure, call, attend)
+    return _misshapen(failure, call, attend) or _compared(failure, call, attend)
 
 
-def unweighted(call: Call) -> Call:
-    """Return the call of a module with its own initial weights, which what it shows does not depend on."""
-    return replace(call, parameters=None)
+def _shown(failure: Failure, shown: Shown, call: Call, attend: Attend) -> list[str]:
+    """Return a script of what a failure itself says is to be shown."""
+    kind, _, name = shown.of.partition(" ")
+    if kind in {"output", "argument"}:
+        lines = attend.script(call)
+    elif kind in {"refusal", "returned"}:
+        lines = attend.script(blank(call))
+    else:
+        lines = attend.script(blank(call) if kind == "stage" else call, shown.of)
+    match kind:
+        case "refusal":
+            return refused(lines, "", then=_claimed(failure))
+        case "returned":
+            return before_results(lines, _claimed(failure))
+        case "argument":
+            return [*before_call(lines, f"before = {name} + 0"), *_claimed(failure)]
+        case _:
+            return [*(repeated(lines, shown.draws) if shown.draws else lines), *_claimed(failure)]
+
+
+def blank(call: Call) -> Call:
+    """Return the call on ones, of a module with its own initial weights.
+
+    What shows in shapes and dtypes does not depend on the numbers.
+    """
+    query, key, value = (np.ones_like(x) for x in (call.query, call.key, call.value))
+    key = query if call.key is call.query else key
+    value = key if call.value is call.key else value
+    return replace(call, parameters=None, query=query, key=key, value=value)
 
 
 def _claimed(failure: Failure) -> list[str]:
+    """Return the lines that fail where what a failure shows does not hold."""
     shown = failure.shown
     assert shown is not None
-    message = _quoted(failure)
-    return [
-        f"found = {shown.found}",
-        f"assert {shown.claim}, {message} + repr(found)",
-    ]
-
-
-def _quoted(failure: Failure) -> str:
-    return repr(f"{failure.message}: ")
+    return [f"found = {shown.found}", f"assert {shown.claim}, {failure.message + ': '!r} + str(found)"]
 
 
 def _said(failure: Failure) -> str:
     return f"# {failure.message}".replace("\n", " ")
 
 
-def _returned(failure: Failure, seen: Observation, attend: Attend) -> list[str]:
-    """Return a script of what can be seen without any numbers: a shape, a dtype, an argument written to."""
-    if seen.raised is not None:
+def _misshapen(failure: Failure, call: Call, attend: Attend) -> list[str]:
+    """Return a script of a result that has another shape, or did not come at all."""
+    seen = attend.again(*failure.earlier, call)
+    if seen.raised is not None or failure.actual is not None:
         return []
-    lines = attend.script(unweighted(seen.call))
-    result, dtype = seen.result, seen.call.build.dtype
-    if result.output is None or result.output.shape != seen.output_shape:
-        lines = before_results(lines, 'shape = getattr(output, "shape", None)')
-        claim = f'assert shape == {seen.output_shape}, f"the output has the shape {{shape}}"'
-        return before_results(lines, claim)
-    if failure.actual is not None:
-        return []
-    if (
-        failure.quantity == "attention weights"
-        or result.weights is not None
-        and result.weights.shape != seen.weights_shape
+    for array, name, shape in (
+        (seen.result.output, "output", seen.output_shape),
+        (seen.result.weights, "weights", seen.weights_shape),
     ):
-        return [
-            *lines,
-            f'assert weights.shape == {seen.weights_shape}, f"the weights have the shape {{weights.shape}}"',
-        ]
-    if result.written_to:
-        name = result.written_to[0]
-        kept = before_call(lines, f"before = {name} + 0")
-        return [*kept, f'assert (before == {name}).all(), "the call wrote to {name}"']
-    if result.dtype not in {"", dtype}:
-        claim = (
-            f'assert str(output.dtype).endswith("{dtype}"), f"{dtype} went in and {{output.dtype}} came out"'
-        )
-        return before_results(lines, claim)
+        missed = array is None and (name == "output" or failure.quantity == "attention weights")
+        if missed or (array is not None and array.shape != shape):
+            shown = Shown(f"found == {shape}", f'tuple(getattr({name}, "shape", ()))', "returned")
+            return _shown(replace(failure, shown=shown), shown, call, attend)
     return []
 
 
@@ -173,7 +168,7 @@ def _departure(measured: Measured) -> list[str]:
     place = f"{name}[{', '.join(map(str, index))}]" if index else name
     resolution = min(bound, float(np.max(error[index])) - bound)
     expected = literal(exact[index], resolution)
-    at_most = f"{bound * 1.001:.3g}"
+    at_most = f"{bound:.3g}" if np.max(error[index]) > 1.1 * bound else repr(bound)
     return [
         f"expected = {f'np.array({expected})' if np.ndim(exact[index]) else expected}",
         f"difference = np.abs({place} - expected).max()",

@@ -145,17 +145,17 @@ FACTOR = Shown(
 
 
 def of_chance(drawn: np.ndarray) -> Shown:
-    """Return what a script shows of a wrong share: of all weights together, or of some weight alone.
+    """Return what a script shows of a wrong mean: of all weights together, or of some weight alone.
 
-    Hoeffding's bound on the mean of as many draws leaves each claim the error rate.
+    Hoeffding's bound for draws between zero and the factor leaves each claim the error rate.
     """
-    expected = 1.0 - 1.0 / float(drawn.max())
-    lawful = sqrt(log(4 / FALSE_ALARM) / (2 * DRAWS))
-    if abs(float((drawn == 0.0).mean()) - expected) > lawful:
-        return Shown(f"abs(found - {expected:.4g}) <= {lawful:.2g}", "(drawn == 0).mean()", draws=DRAWS)
-    lawful = sqrt(log(4 * drawn[0].size / FALSE_ALARM) / (2 * DRAWS))
-    shares = f"np.abs((drawn == 0).mean(axis=0) - {expected:.4g}).max()"
-    return Shown(f"found <= {lawful:.2g}", shares, draws=DRAWS)
+    factor = float(drawn.max())
+    lawful = factor * sqrt(log(4 / FALSE_ALARM) / (2 * DRAWS))
+    if abs(float(drawn.mean()) - 1.0) > lawful:
+        return Shown(f"abs(found - 1) <= {lawful:.2g}", f"drawn.mean() * {LENGTH}", draws=DRAWS)
+    lawful = factor * sqrt(log(4 * drawn[0].size / FALSE_ALARM) / (2 * DRAWS))
+    furthest = f"np.abs(drawn.mean(axis=0) * {LENGTH} - 1).max()"
+    return Shown(f"found <= {lawful:.2g}", furthest, draws=DRAWS)
 
 
 def wrong_factor(drawn: np.ndarray) -> str:

@@ -483,7 +483,8 @@ def pure(attend: Attend, case: Case) -> Failure | None:
     plain = replace(case.call, mask=None)
     masked_, after = attend.in_sequence(case.call, plain)
     if "mask" in masked_.result.written_to:
-        return Failure("the call wrote to the caller's mask", call=case.call)
+        shown = Shown("found", "bool((before == mask).all())", "argument mask")
+        return Failure("the call wrote to the caller's mask", call=case.call, shown=shown)
     [fresh] = attend(plain)
     failure = after.output.departs_from(fresh.output, "after a masked call, an unmasked one is still masked")
     return replace(failure, earlier=(case.call,), call=plain) if failure else None

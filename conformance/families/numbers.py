@@ -61,7 +61,9 @@ def keeps_dtype(attend: Attend, case: Case) -> Failure | None:
             raise NotMet("the adapter does not say in which dtype the result came")
         if seen.result.dtype != case.dtype:
             where = f" on the path {variant!r}" if variant else ""
-            return Failure(f"{case.dtype} went in and {seen.result.dtype} came out{where}", call=seen.call)
+            message = f"{case.dtype} went in and {seen.result.dtype} came out{where}"
+            shown = Shown(f'found == "{case.dtype}"', 'str(output.dtype).split(".")[-1]', "returned")
+            return Failure(message, call=seen.call, shown=shown)
     return through_float32(attend, case) if case.dtype == "float64" else None
 
 

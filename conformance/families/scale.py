@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from math import isclose, log, sqrt
-from typing import Any
 
 import numpy as np
 from headcheck.adapters.protocol import Call
@@ -90,23 +89,25 @@ def scale_dk(attend: Attend, case: Case) -> Failure | None:
         return None
     names = common(failures)
     d_k, num_heads, found, expected, lawful, call = failures[0]
-    return Failure(
+    failure = Failure(
         f"the scale is {found:.6g} at d_k={d_k}, num_heads={num_heads}; expected 1/sqrt(d_k) = {expected:.6g}"
         + (f"; it is {names}" if names else ""),
         "scale",
         np.array([found]),
         np.array([expected]),
         np.array([lawful]),
-        **({"call": call, "grounds": "property"} | plainer(attend, call)),
+        call,
+        grounds="property",
     )
+    return plainer(attend, failure, call)
 
 
-def plainer(attend: Attend, call: Call) -> dict[str, Any]:
-    """Return what a script shows of a wrong scale: two keys and identity weights, where that shows it."""
+def plainer(attend: Attend, failure: Failure, call: Call) -> Failure:
+    """Return the failure of a scale on two keys and identity weights, where that call shows it too."""
     d_k, num_heads = call.build.d_k, call.build.num_heads
     closed = anchored(Case(d_k=d_k, num_heads=num_heads, bias=call.build.bias, dtype=call.build.dtype))
     if not attend.offers("cross"):
-        return {}
+        return failure
     [seen] = attend(closed)
     gap, expected = float(closed.key[0, 1, 0]), 1 / sqrt(d_k)
     with np.errstate(all="ignore"):
@@ -114,10 +115,10 @@ def plainer(attend: Attend, call: Call) -> dict[str, Any]:
     # Two logarithms of weights of 1/4 and 3/4, each off by twelve roundings or so.
     lawful = 200.0 * FORMATS[closed.build.dtype].unit / gap
     if np.all(np.abs(found - expected) <= 2 * lawful):
-        return {}
+        return failure
     scale = f"np.log(weights[0, :, 0, 1] / weights[0, :, 0, 0]) / {gap!r}"
     claim = f"np.abs(found - 1 / np.sqrt({d_k})).max() <= {lawful:.2g}"
-    return {"call": closed, "shown": Shown(claim, scale)}
+    return replace(failure, call=closed, shown=Shown(claim, scale))
 
 
 def gentle(case: Case) -> Call:
