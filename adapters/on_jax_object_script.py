@@ -72,7 +72,7 @@ def constructed(objects: Objects, build: Build) -> str:
         "d_model": f"{build.d_model}",
         "num_heads": f"{build.num_heads}",
         "num_kv_heads": f"{build.num_heads}",
-        "d_k": f"{build.d_k}",
+        "d_k": f"{build.d_k if build.num_heads else 0}",
         "bias": f"{build.bias}",
         "dropout": number(build.dropout),
         "scale": f"{build.scale}",

@@ -8,7 +8,7 @@ from textwrap import indent
 
 import numpy as np
 
-from .literals import assign
+from .literals import assign, with_imports
 from .on_jax_masks import handed_over, one_page_an_example
 from .protocol import Call, Variant
 from .scripting import shape_seen
@@ -39,17 +39,13 @@ def script(call: Call, variant: Variant, source: Source, of: str = "output") -> 
         counted = f'operations = jax.jit(attend).lower({", ".join(names)}).cost_analysis()["flops"]'
         return [*lines, *source.setup, *attend, counted]
     if of.startswith("gradient of "):
-        return [*lines, *differentiated(call, variant, [*source.setup, *attend], names, of)]
+        setup = [*source.setup, *attend]
+        return with_imports([*lines, *differentiated(call, variant, setup, names, of)])
     shape = shape_seen(of.removeprefix("stage ")) if of.startswith("stage ") else []
     results = ["output", *(["weights"] if variant.weights else [])]
-    return [
-        *lines,
-        *source.setup,
-        *attend,
-        *performed(call, variant, names),
-        *(f"{name} = np.asarray({name}, dtype=np.float64)" for name in results),
-        *shape,
-    ]
+    converted = (f"{name} = np.asarray({name}, dtype=np.float64)" for name in results)
+    called = [*performed(call, variant, names), *converted]
+    return with_imports([*lines, *source.setup, *attend, *called, *shape])
 
 
 def header(call: Call, imports: Sequence[str]) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from .discovery import stages
 from .importing import name_of, statements
-from .literals import assign
+from .literals import assign, with_imports
 from .projections import at
 from .protocol import Call
 from .scripting import Symbol, indexed, needed, shape_seen, taken_apart, watching, written
@@ -87,7 +87,8 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
         ]
     results = ["output", *(["weights"] if adapter.answer.has_weights else [])]
     shape = shape_seen(of.removeprefix("stage ")) if of.startswith("stage ") else []
-    return [*lines, *(f"{name} = np.asarray({name}, dtype=np.float64)" for name in results), *shape]
+    lines += [f"{name} = np.asarray({name}, dtype=np.float64)" for name in results]
+    return with_imports([*lines, *shape])
 
 
 def _array(name: str, array: np.ndarray, call: Call) -> list[str]:

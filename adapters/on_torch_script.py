@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from zlib import compress
 
 import numpy as np
 from torch import nn
 
-from .literals import literal
+from .literals import literal, with_imports
 from .on_torch_call import INPUTS, Inputs, Mode
 from .on_torch_weights import tensor as held
 from .protocol import Call
 from .scripting import indexed, shape_seen
 from .scripting_storage import Stored, canonical
 from .storage import Slot
-
-LARGEST = 400  # elements of an array that is written out
 
 
 @dataclass(frozen=True)
@@ -58,8 +54,7 @@ def script(call: Call, mode: Mode, inputs: Inputs, source: Source, of: str = "ou
     elif not mode.gradients:
         body = ["with torch.no_grad():", *indented(body)]
     lines += [*body, *results(call, source, of)]
-    large = any("base64." in line for line in lines)
-    return ["import base64", "import zlib", *lines] if large else lines
+    return with_imports(lines)
 
 
 def results(call: Call, source: Source, of: str) -> list[str]:
@@ -106,7 +101,7 @@ def module_of(made: str, weights: Sequence[tuple[str, np.ndarray]], call: Call, 
         return [f"torch.manual_seed({call.build.seed})", *lines]
     lines.append("with torch.no_grad():")
     for path, array in weights:
-        copied = f"module.{indexed(path)}.copy_({expression(array, dtype_of(call))})"
+        copied = f"module.{indexed(path)}.copy_({literal(array, 'torch', dtype_of(call))})"
         lines += [f"    {line}" for line in copied.splitlines()]
     return lines
 
@@ -158,18 +153,7 @@ def laid_out(name: str, call: Call) -> list[str]:
 
 def tensor(name: str, array: np.ndarray, dtype: str) -> list[str]:
     """Return the lines that define a tensor."""
-    return f"{name} = {expression(array, dtype)}".splitlines()
-
-
-def expression(array: np.ndarray, dtype: str) -> str:
-    """Return source of a tensor; a large one is written as its bytes, compressed."""
-    if array.size <= LARGEST or (array == array.flat[0]).all():
-        return literal(array, "torch", dtype)
-    small = array.dtype.kind != "b" and bool(np.isin(array, np.arange(-128, 128)).all())
-    kind = "int8" if small else {"b": "bool", "i": "int64"}.get(array.dtype.kind, "float64")
-    data = b64encode(compress(np.asarray(array, dtype=kind).tobytes(), 9)).decode()
-    read = f'np.frombuffer(zlib.decompress(base64.b64decode("{data}")), dtype=np.{kind})'
-    return f"torch.from_numpy({read}.reshape({array.shape}).copy()).to({dtype})"
+    return f"{name} = {literal(array, 'torch', dtype)}".splitlines()
 
 
 def held_by(module: nn.Module, slots: Sequence[Slot]) -> list[Stored]:

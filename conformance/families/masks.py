@@ -439,7 +439,7 @@ def empty_row(attend: Attend, case: Case) -> Failure | None:
                 answer,
                 np.where(np.isfinite(seen.output.lawful()), seen.output.lawful(), 0.0),
                 seen.call,
-                shown=Shown("found", "bool(np.isfinite(output).all())"),
+                shown=Shown("np.isfinite(found).all()", "output"),
             )
         failure = seen.departs_from_oracle()
         if failure is None and attend.conventions.empty_row == "unknown":
@@ -483,7 +483,7 @@ def pure(attend: Attend, case: Case) -> Failure | None:
     plain = replace(case.call, mask=None)
     masked_, after = attend.in_sequence(case.call, plain)
     if "mask" in masked_.result.written_to:
-        shown = Shown("found", "bool((before == mask).all())", "argument mask")
+        shown = Shown("found == 0", "int((before != mask).sum())", "argument mask")
         return Failure("the call wrote to the caller's mask", call=case.call, shown=shown)
     [fresh] = attend(plain)
     failure = after.output.departs_from(fresh.output, "after a masked call, an unmasked one is still masked")

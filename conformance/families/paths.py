@@ -88,7 +88,7 @@ def pure_input(attend: Attend, case: Case) -> Failure | None:
         written = [name for name in seen.result.written_to if name != "mask"]
         if written:
             message = f"the call wrote to the caller's {' and '.join(written)}"
-            shown = Shown("found", f"bool((before == {written[0]}).all())", f"argument {written[0]}")
+            shown = Shown("found == 0", f"int((before != {written[0]}).sum())", f"argument {written[0]}")
             return Failure(message, call=seen.call, shown=shown)
     return None
 
