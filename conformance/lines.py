@@ -28,6 +28,8 @@ def in_sequence(scripts: Sequence[Sequence[str]]) -> list[str]:
 
     Arguments are always defined anew, for a call may have written to them.
     """
+    if len(scripts) == 1:
+        return [*scripts[0]]
     together: list[str] = []
     for script in scripts:
         here = list(statements(script))

@@ -173,7 +173,7 @@ def _departure(measured: Measured) -> list[str]:
         f"expected = {f'np.array({expected})' if np.ndim(exact[index]) else expected}",
         f"difference = np.abs({place} - expected).max()",
         f'print("{measured.quantity}:", {place}, "expected:", expected, sep="\\n")',
-        f'assert difference <= {at_most}, f"{{difference:.3g}} apart; at most {at_most} is lawful"',
+        f'assert difference <= {at_most}, f"{{difference:.3g}} apart, at most {at_most} is lawful"',
     ]
 
 
