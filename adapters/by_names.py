@@ -75,8 +75,10 @@ class ByNames(Adapter):
         return made
 
     def constructor_call(self, build: Build) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments of the constructor for a script, after a module of this build was made."""
-        values = discovery.constructor_values(build) | {"config": self.configuration}
+        """Return the arguments of the constructor for a script."""
+        _ = self.trial_module  # a constructor asks a configuration for its settings
+        values = discovery.constructor_values(build)
+        values["config"] = values["config"].asked_like(self.configuration)
         return self.constructor.arguments(values)
 
     def takes(self, role: str) -> bool:

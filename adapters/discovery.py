@@ -81,6 +81,12 @@ class Configuration:
         """Return source that makes an object with the settings that were asked for."""
         return f"SimpleNamespace({', '.join(f'{name}={value!r}' for name, value in self._asked.items())})"
 
+    def asked_like(self, other: Configuration) -> Configuration:
+        """Return this one, asked for the settings that another was asked for."""
+        for name in other._asked:
+            getattr(self, name)
+        return self
+
     def get(self, name: str, default: Any = None) -> Any:
         """Return a setting as a mapping would."""
         return getattr(self, name, default)

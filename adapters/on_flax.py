@@ -129,6 +129,18 @@ class LinenAdapter(FlaxAdapter):
         )
         return output, sown["intermediates"]["attention_weights"][0] if path.variant.weights else None
 
+    def own(self, build: Build) -> tuple[list[str], str]:
+        """Return lines that initialise a layer, which is when linen looks at the sizes."""
+        made = f"num_heads={build.num_heads}, qkv_features={build.d_model}{options_source(build)}"
+        token = f"jax.numpy.zeros((1, 1, {build.d_model}))"
+        lines = [
+            "import flax.linen as nn",
+            "import jax",
+            f"layer = nn.MultiHeadDotProductAttention({made})",
+            f"variables = layer.init(jax.random.key({build.seed}), {token}, deterministic=True)",
+        ]
+        return lines, 'variables["params"]'
+
     def source(self, call: Call, variant: Variant) -> Source:
         """Return plain flax that makes this call."""
         build = call.build
@@ -205,6 +217,12 @@ class NnxAdapter(FlaxAdapter):
             return module(inputs["query"], *others, **options), None
         output, sown = watched(module, inputs["query"], *others, **options, sow_weights=True)
         return output, nnx.to_pure_dict(sown)["attention_weights"][0]
+
+    def own(self, build: Build) -> tuple[list[str], str]:
+        """Return lines that make a layer."""
+        sizes = f"num_heads={build.num_heads}, in_features={build.d_model}{options_source(build)}"
+        made = f"nnx.MultiHeadAttention({sizes}, decode=False, rngs=nnx.Rngs({build.seed}))"
+        return ["from flax import nnx", f"layer = {made}"], "nnx.to_pure_dict(nnx.state(layer, nnx.Param))"
 
     def source(self, call: Call, variant: Variant) -> Source:
         """Return plain flax that makes this call."""

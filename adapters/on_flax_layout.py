@@ -27,6 +27,23 @@ class FlaxAdapter(FunctionalAdapter):
         return Holder(build)
 
     @abstractmethod
+    def own(self, build: Build) -> tuple[list[str], str]:
+        """Return lines that make a layer with its own weights, and the source of the tree of those."""
+
+    def script(self, call: Call, of: str = "output") -> list[str]:
+        """Return plain flax that makes this call, and ends with what is asked for."""
+        if of not in {"module", "parameters"}:
+            return super().script(call, of)
+        lines, tree = self.own(call.build)
+        d = call.build.d_model
+        read = [
+            f'{kind[0]}_{name} = np.asarray(params["{role}"]["{kind[1]}"]).reshape({kind[2]})'
+            for kind in (("W", "kernel", f"{d}, {d}"), ("b", "bias", f"{d}"))[: 2 if call.build.bias else 1]
+            for role, name in ROLES.items()
+        ]
+        return [*lines, *(["import numpy as np", f"params = {tree}", *read] if of == "parameters" else [])]
+
+    @abstractmethod
     def refuse(self, build: Build) -> None:
         """Let flax raise what it raises for these sizes."""
 

@@ -26,12 +26,13 @@ from .on_jax_function import DTYPES, Arrays, JaxAdapter, Path, precision_of, ver
 from .on_jax_leaves import leaves
 from .on_jax_masks import spoken
 from .on_jax_method import BARE, Method, Unreadable
-from .on_jax_object_script import object_source
+from .on_jax_object_script import object_alone, object_source
 from .on_jax_objects import Objects
-from .on_jax_script import Source
+from .on_jax_script import Source, script
 from .on_jax_slots import taken
 from .on_jax_stages import watched
 from .protocol import Build, Call, Capability, Declaration, Result, Variant
+from .scripting import watching
 
 
 @dataclass(eq=False)
@@ -196,3 +197,19 @@ class ClassAdapter(JaxAdapter):
     def source(self, call: Call, variant: Variant) -> Source:
         """Return plain JAX that makes this call."""
         return object_source(self._objects, self._method, call, variant)
+
+    def script(self, call: Call, of: str = "output") -> list[str]:
+        """Return plain JAX that makes this call, and ends with what is asked for."""
+        if of in {"module", "parameters"}:
+            return object_alone(self._objects, call, of)
+        if not of.startswith("stage "):
+            return super().script(call, of)
+        call, variant = self.spoken(call), self.variants[call.variant]
+        source = self.source(call, variant)
+        methods = discovery.stages(type(self._objects.trial))
+        watched_ = watching(of.removeprefix("stage "), methods, frozen=self._objects.frozen)
+        return script(call, variant, replace(source, setup=[*source.setup, *watched_]), of)
+
+    def scripts_own_weights(self, call: Call) -> bool:
+        """Return whether the weights of a new object are of the dtype of the call, as a rule."""
+        return call.build.dtype == "float32"

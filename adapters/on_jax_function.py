@@ -167,13 +167,17 @@ class JaxAdapter(Adapter):
     def source(self, call: Call, variant: Variant) -> Source:
         """Return what a script of this call needs besides its arrays."""
 
-    def script(self, call: Call, name: str = "result") -> list[str]:
-        """Return plain JAX that makes this call."""
+    def script(self, call: Call, of: str = "output") -> list[str]:
+        """Return plain JAX that makes this call, and ends with what is asked for."""
         variant = self.variants[call.variant]
-        if call.parameters is None:
+        if call.parameters is None and not self.scripts_own_weights(call):
             call = replace(call, parameters=self.read(self.build(call.build)))
         call = self.spoken(call)
-        return script(call, variant, self.source(call, variant))
+        return script(call, variant, self.source(call, variant), of)
+
+    def scripts_own_weights(self, call: Call) -> bool:
+        """Return whether a script need not be given the weights of a call that names none."""
+        return False
 
     def arguments(self, module: Any, call: Call) -> tuple[Any, Any, Any]:
         """Return weights, inputs and cotangent in the dtype of the call."""

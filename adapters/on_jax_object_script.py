@@ -6,9 +6,11 @@ from typing import Any
 
 from .discovery import Matched
 from .importing import name_of, statements
+from .literals import assign, number
+from .on_jax_leaves import leaves
 from .on_jax_method import BARE, Method
 from .on_jax_objects import Objects
-from .on_jax_script import Source
+from .on_jax_script import Source, header
 from .on_jax_slots import WRAPPERS, Slot
 from .protocol import Build, Call, SubjectError, Variant
 
@@ -32,21 +34,49 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     nnx = ["from flax import nnx"] if "nnx." in made + arguments else []
     return Source(
         imports=[*statements(objects.subject, objects.implementation), *nnx],
-        setup=[f"module = {made}", *assigned(objects, call)],
+        setup=[f"module = {made}", *(assigned(objects, call) if call.parameters else [])],
         attend=[f"returned = module{name}({arguments})", f"return {results}"],
     )
 
 
+def object_alone(objects: Objects, call: Call, of: str) -> list[str]:
+    """Return a script of an object that is not called: it is made, and, if that is asked for, read."""
+    made = constructed(objects, call.build)
+    nnx = ["from flax import nnx"] if "nnx." in made else []
+    lines = [*header(call, [*statements(objects.subject, objects.implementation), *nnx]), f"module = {made}"]
+    if of == "module":
+        return lines
+    if call.parameters is not None:
+        dtype = f"jnp.{call.build.dtype}"
+        for name, array in call.parameters.items():
+            lines += assign(name, array, "jnp", dtype)
+        lines += assigned(objects, call)
+    held = leaves(objects.construct(call.build))
+    return [*lines, *(read(name, slot) for name, slot in objects.slots.items() if slot.names in held)]
+
+
+def read(name: str, slot: Slot) -> str:
+    """Return the line that reads a parameter from ``module``."""
+    path = ".".join(one for one in slot.names if one not in WRAPPERS)
+    return f"{name} = np.asarray(module.{path}, dtype=np.float64){'.T' if slot.transposed else ''}"
+
+
 def constructed(objects: Objects, build: Build) -> str:
-    """Return source that makes a module; what is as usual is left to the constructor's defaults."""
+    """Return source that makes a module; what is as usual is left to the constructor's defaults.
+
+    Raises:
+        SubjectError: the constructor takes a configuration object, which only its owner can write.
+    """
+    if "config" in objects.constructor:
+        raise SubjectError(f"{objects.subject}: no script, for its constructor takes a configuration object")
     matched = objects.constructor
     source = {
         "d_model": f"{build.d_model}",
         "num_heads": f"{build.num_heads}",
         "num_kv_heads": f"{build.num_heads}",
-        "d_k": f"{build.d_k}",
+        "d_k": f"{build.d_k if build.num_heads else 0}",
         "bias": f"{build.bias}",
-        "dropout": f"{build.dropout}",
+        "dropout": number(build.dropout),
         "scale": f"{build.scale}",
         "seed": f"{build.seed}",
         "length": "1024",

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import indent
 
-import jax
 import numpy as np
 
-from .literals import assign
+from .literals import assign, with_imports
 from .on_jax_masks import handed_over, one_page_an_example
 from .protocol import Call, Variant
+from .scripting import shape_seen
 
-X64 = "jax.enable_x64(True)" if hasattr(jax, "enable_x64") else "jax.experimental.enable_x64()"
+X64 = 'jax.config.update("jax_enable_x64", True)'
 
 
 @dataclass(frozen=True)
@@ -30,19 +30,48 @@ class Source:
     attend: Sequence[str]
 
 
-def script(call: Call, variant: Variant, source: Source) -> list[str]:
-    """Return a script that ends with NumPy arrays ``output`` and, where they are returned, ``weights``."""
+def script(call: Call, variant: Variant, source: Source, of: str = "output") -> list[str]:
+    """Return a script that ends with what is asked for, as `Adapter.script` says."""
     names = ["query", "key", "value", "mask", *(["padding"] if call.padding is not None else [])]
-    body = [
-        *arrays(call),
-        *source.setup,
-        f"def attend({', '.join(names)}):",
-        *(f"    {line}" for line in source.attend),
-        *performed(call, variant, names),
+    attend = [f"def attend({', '.join(names)}):", *indented(source.attend)]
+    lines = [*header(call, source.imports), *arrays(call)]
+    if of == "operations":
+        counted = f'operations = jax.jit(attend).lower({", ".join(names)}).cost_analysis()["flops"]'
+        return [*lines, *source.setup, *attend, counted]
+    if of.startswith("gradient of "):
+        setup = [*source.setup, *attend]
+        return with_imports([*lines, *differentiated(call, variant, setup, names, of)])
+    shape = shape_seen(of.removeprefix("stage ")) if of.startswith("stage ") else []
+    results = ["output", *(["weights"] if variant.weights else [])]
+    converted = (f"{name} = np.asarray({name}, dtype=np.float64)" for name in results)
+    called = [*performed(call, variant, names), *converted]
+    return with_imports([*lines, *source.setup, *attend, *called, *shape])
+
+
+def header(call: Call, imports: Sequence[str]) -> list[str]:
+    """Return the imports of a script; JAX knows no float64 unless told."""
+    own = ["import jax", "import jax.numpy as jnp", "import numpy as np", *imports]
+    return [*own, X64] if call.build.dtype == "float64" else own
+
+
+def differentiated(
+    call: Call, variant: Variant, setup: Sequence[str], names: Sequence[str], of: str
+) -> list[str]:
+    """Return the lines that differentiate the call; what it depends on is made anew from the one argument."""
+    assert call.cotangent is not None
+    name = of.removeprefix("gradient of ")
+    return [
+        *assign("cotangent", call.cotangent, "jnp", f"jnp.{call.build.dtype}"),
+        f"def attended({name}):",
+        *indented([*setup, *performed(call, variant, names), "return output"]),
+        f"output, pullback = jax.vjp(attended, {name})",
+        "gradient = np.asarray(pullback(cotangent.astype(output.dtype))[0], dtype=np.float64)",
     ]
-    if call.build.dtype == "float64":
-        body = [f"with {X64}:", *indent("\n".join(body), "    ").splitlines()]
-    return ["import jax", "import jax.numpy as jnp", "import numpy as np", *source.imports, *body]
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    """Return lines as the body of a statement."""
+    return indent("\n".join(lines), "    ").splitlines()
 
 
 def arrays(call: Call) -> list[str]:
@@ -68,7 +97,8 @@ def performed(call: Call, variant: Variant, names: Sequence[str]) -> list[str]:
     """Return the lines that call ``attend`` the way the variant does."""
     given = ["query", "query", "query", *names[3:]] if variant.self_attention else list(names)
     results = ["output", "weights"] if variant.weights else ["output"]
-    how, pick = "attend" if variant.name == "eager" else "jax.jit(attend)", ""
+    plain = variant.name == "eager" or call.training  # compiled once, a seed would stay what it was
+    how, pick = "attend" if plain else "jax.jit(attend)", ""
     if variant.name == "vmap":
         mapped = [
             name != "mask" or one_page_an_example(call.mask and call.mask.allowed, len(call.query))
@@ -81,5 +111,5 @@ def performed(call: Call, variant: Variant, names: Sequence[str]) -> list[str]:
         )
     return [
         f"{', '.join(results)} = {how}({', '.join(given)})",
-        *(f"{name} = np.asarray({name}{pick}, dtype=np.float64)" for name in results),
+        *(f"{name} = {name}{pick}" for name in results if pick),
     ]

@@ -163,12 +163,9 @@ class ClassAdapter(ByNames):
 
         return attend, [*(inputs[name] for name in INPUTS), *(at(module.module, s.path) for s in slots)]
 
-    def script(self, call: Call, name: str = "result") -> list[str]:
-        """Return plain NumPy that makes this call."""
-        call = self.accepted(call)
-        built = self.build(call.build)
-        parameters = self.read(built) if call.parameters is None else call.parameters
-        return script(self, call, built.module, parameters)
+    def script(self, call: Call, of: str = "output") -> list[str]:
+        """Return plain NumPy that makes this call, and ends with what is asked for."""
+        return script(self, self.accepted(call), of)
 
     def function(self, module: Any) -> Callable[..., Any]:
         """Return forward, or __call__ where the class has none."""

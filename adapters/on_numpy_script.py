@@ -2,31 +2,70 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from headcheck.reference.parameters import Parameters
 
+from .discovery import stages
 from .importing import name_of, statements
-from .literals import assign
+from .literals import assign, with_imports
 from .projections import at
 from .protocol import Call
-from .scripting import Symbol, indexed, needed, output_of, taken_apart, written
+from .scripting import Symbol, indexed, needed, output_of, shape_seen, taken_apart, watching, written
+from .scripting_storage import canonical
 
 if TYPE_CHECKING:
     from .on_numpy import ClassAdapter
 
 
-def script(adapter: ClassAdapter, call: Call, module: Any, parameters: Parameters) -> list[str]:
-    """Return plain NumPy that makes a call; ``module`` is one of its build."""
-    inputs = adapter.inputs(call)
+COUNTED = """
+class Counted(np.ndarray):
+    operations = 0  # of matrix products
+
+    def __array_ufunc__(self, ufunc, method, *given, out=(), **options):
+        if out:
+            options["out"] = tuple(np.asarray(x) for x in out)
+        given = [np.asarray(x) for x in given]
+        result = getattr(ufunc, method)(*given, **options)
+        if ufunc is np.matmul:
+            Counted.operations += 2 * result.size * given[0].shape[-1]
+        return result.view(Counted) if isinstance(result, np.ndarray) else result
+
+    def __array_function__(self, function, types, given, options):
+        result = super().__array_function__(function, types, given, options)
+        if function is np.einsum:
+            names = given[0].split("->")[0].replace(" ", "").split(",")
+            sizes = {axis: n for name, x in zip(names, given[1:]) for axis, n in zip(name, x.shape)}
+            Counted.operations += 2 * int(np.prod(list(sizes.values())))
+        return result.view(Counted) if isinstance(result, np.ndarray) else result
+"""
+
+
+def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
+    """Return plain NumPy that makes a call, and ends with what is asked for."""
     arguments = adapter.constructor_call(call.build)
     made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
     imports = [*statements(adapter.subject_name, adapter.implementation), *needed(made)]
-    lines = ["import numpy as np", *imports, "", f"module = {made}"]
-    for slot in adapter.slots(module, call.build):
-        array = slot.stored(parameters, call.build, at(module, slot.path).shape)
-        lines += assign(f"module.{indexed(slot.path)}", array, "np", f"np.{call.build.dtype}")
+    if of == "module":
+        return [*imports, f"module = {made}"]
+    if of.startswith("gradient of "):
+        raise NotImplementedError("NumPy has no gradients")
+    module = adapter.build(call.build).module
+    held = [(slot, at(module, slot.path).shape) for slot in adapter.slots(module, call.build)]
+    seed = [f"np.random.seed({call.build.seed})"] if call.parameters is None else []
+    lines = ["import numpy as np", *imports, "", *seed, f"module = {made}"]
+    for slot, shape in held:
+        path, dtype = f"module.{indexed(slot.path)}", f"np.{call.build.dtype}"
+        if call.parameters is not None:
+            lines += assign(path, slot.stored(call.parameters, call.build, shape), "np", dtype)
+        elif call.build.dtype != "float64":
+            lines.append(f"{path} = {path}.astype({dtype})")
+    if of == "parameters":
+        sources = ((f"module.{indexed(slot.path)}", slot, shape) for slot, shape in held)
+        return [*lines, *(f"{name} = {source}" for name, source in canonical(sources, call.build).items())]
+    if of.startswith("stage "):
+        lines += watching(of.removeprefix("stage "), stages(type(module)))
+    inputs = adapter.inputs(call)
     for name, array in inputs.items():
         twin = next((other for other, seen in inputs.items() if seen is array), name)
         lines += [f"{name} = {twin}"] if twin != name else _array(name, array, call)
@@ -35,9 +74,17 @@ def script(adapter: ClassAdapter, call: Call, module: Any, parameters: Parameter
     asked = adapter.asks_for_weights(call)
     given = adapter.arguments(call, symbols, training=call.training, weights=asked)
     attend = written(method, *given)
-    lines += taken_apart(attend, adapter.answer) if asked else output_of(attend, adapter.answer)
+    made = taken_apart(attend, adapter.answer) if asked else output_of(attend, adapter.answer)
+    if of == "operations":
+        counted = [f"query, key, value = (x.view(Counted) for x in ({', '.join(list(inputs)[:3])}))"]
+        imported, rest = lines[: 1 + len(imports)], lines[1 + len(imports) :]
+        counter = COUNTED.splitlines()
+        return [*imported, *counter, *rest, *counted, *made, "operations = Counted.operations"]
+    lines += made
     results = ["output", *(["weights"] if adapter.answer.has_weights and asked else [])]
-    return [*lines, *(f"{name} = np.asarray({name}, dtype=np.float64)" for name in results)]
+    shape = shape_seen(of.removeprefix("stage ")) if of.startswith("stage ") else []
+    lines += [f"{name} = np.asarray({name}, dtype=np.float64)" for name in results]
+    return with_imports([*lines, *shape])
 
 
 def _array(name: str, array: np.ndarray, call: Call) -> list[str]:

@@ -99,10 +99,9 @@ class ClassAdapter(ByNames, TorchAdapter):
         shapes = {name: tuple(value.shape) for name, value in made.items() if value is not None}
         return replace(returned, stages=seen | shapes)
 
-    def script(self, call: Call, name: str = "result") -> list[str]:
-        """Return plain torch that makes this call."""
-        call = self.accepted(call)
-        return script(self, call, self.build(call.build).module)
+    def script(self, call: Call, of: str = "output") -> list[str]:
+        """Return plain torch that makes this call, and ends with what is asked for."""
+        return script(self, self.accepted(call), of)
 
     def function(self, module: nn.Module) -> Callable[..., Any]:
         """Return forward."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from . import discovery
 from .importing import name_of, source_of, statements
 from .on_torch_call import DTYPES, INPUTS, Inputs, Meaning, Mode, Returned, TorchAdapter
-from .on_torch_script import Source, module_of, script, stored
+from .on_torch_script import Source, held_by, module_of, parameters, script, stored
 from .protocol import Build, Call, Capability, Conventions, Declaration, SubjectError, Variant
 from .returned import in_words
 from .scripting import Symbol, written
@@ -132,8 +132,8 @@ class MultiheadAttentionAdapter(TorchAdapter):
         output = given[0] if batch_first else given[0].transpose(0, 1)
         return Returned(output, given[1])
 
-    def script(self, call: Call, name: str = "result") -> list[str]:
-        """Return plain torch that makes this call."""
+    def script(self, call: Call, of: str = "output") -> list[str]:
+        """Return plain torch that makes this call, and ends with what is asked for."""
         mode = self.mode(call)
         inputs = self.inputs(call, mode)
         given = arguments(call, mode, inputs)
@@ -142,22 +142,30 @@ class MultiheadAttentionAdapter(TorchAdapter):
         positional, keywords = self._constructor.arguments(discovery.constructor_values(call.build))
         theirs = self._implementation is nn.MultiheadAttention
         made = "torch.nn.MultiheadAttention" if theirs else name_of(self._subject, self._implementation)
+        imports = [] if theirs else statements(self._subject, self._implementation)
+        if of == "module":
+            return ["import torch", *imports, f"module = {written(made, positional, keywords)}"]
         first = mode.options.get("batch_first", True)
         names = [Symbol(one if first else f"{one}.transpose(0, 1)") for one in INPUTS]
         attend = written("module", names, {key: symbols.get(key, value) for key, value in given.items()})
         module = self.build(call.build).module
-        weights = stored(module, self.slots(module, call.build), call)
+        slots = self.slots(module, call.build)
+        weights, held = stored(module, slots, call), held_by(module, slots)
         made = written(made, positional, keywords | {"batch_first": first})
+        if of == "parameters":
+            setup = [*module_of(made, weights, call, mode), *parameters(held, call)]
+            return ["import numpy as np", "import torch", *imports, "", *setup]
         slow = (
             [] if mode.options.get("fast_path", True) else ["torch.backends.mha.set_fastpath_enabled(False)"]
         )
         source = Source(
-            [] if theirs else statements(self._subject, self._implementation),
+            imports,
             [*slow, *module_of(made, weights, call, mode)],
             [f"output, weights = {attend}", *([] if first else ["output = output.transpose(0, 1)"])],
             given["need_weights"],
+            held,
         )
-        return script(call, mode, handed, source)
+        return script(call, mode, handed, source, of)
 
 
 def arguments(call: Call, mode: Mode, inputs: Inputs) -> dict[str, Any]:

@@ -4,33 +4,48 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from torch import nn
-
+from .discovery import stages
 from .importing import name_of, statements
-from .on_torch_script import Source, module_of, stored
+from .on_torch_script import Source, held_by, module_of, parameters, stored
 from .on_torch_script import script as script_of
 from .protocol import Call
-from .scripting import Symbol, needed, output_of, taken_apart, written
+from .scripting import Symbol, needed, output_of, taken_apart, watching, written
 
 if TYPE_CHECKING:
     from .on_torch import ClassAdapter
 
 
-def script(adapter: ClassAdapter, call: Call, module: nn.Module) -> list[str]:
-    """Return plain torch that makes a call; ``module`` is one of its build."""
+def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
+    """Return plain torch that makes a call, and ends with what is asked for."""
     mode = adapter.mode(call)
+    if of == "module":
+        return ["import torch", *made_of(adapter, call)]
+    module = adapter.build(call.build).module
+    slots = adapter.slots(module, call.build)
+    weights, held = stored(module, slots, call), held_by(module, slots)
+    *imports, made = made_of(adapter, call)
+    setup = module_of(made.removeprefix("module = "), weights, call, mode)
+    if of == "parameters":
+        return ["import numpy as np", "import torch", *imports, "", *setup, *parameters(held, call)]
+    if of.startswith("stage "):
+        setup += watching(of.removeprefix("stage "), stages(type(module)))
     inputs = adapter.inputs(call, mode)
-    weights = stored(module, adapter.slots(module, call.build), call)
-    arguments = adapter.constructor_call(call.build)
-    made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
     symbols = {name: Symbol(name) for name, value in vars(inputs).items() if value is not None}
     training = call.training or mode.training
     given = adapter.arguments(call, symbols, training=training, weights=mode.weights)
     attend = written("module", *given)
     source = Source(
-        [*statements(adapter.subject_name, adapter.implementation), *needed(made)],
-        module_of(made, weights, call, mode),
+        imports,
+        setup,
         taken_apart(attend, adapter.answer) if mode.weights else output_of(attend, adapter.answer),
         adapter.answer.has_weights and mode.weights,
+        held,
     )
-    return script_of(call, mode, inputs, source)
+    return script_of(call, mode, inputs, source, of)
+
+
+def made_of(adapter: ClassAdapter, call: Call) -> list[str]:
+    """Return the imports that a module needs, and the line that makes it."""
+    arguments = adapter.constructor_call(call.build)
+    made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
+    return [*statements(adapter.subject_name, adapter.implementation), *needed(made), f"module = {made}"]

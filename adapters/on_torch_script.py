@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from torch import nn
 
-from .literals import literal
+from .literals import literal, with_imports
 from .on_torch_call import INPUTS, Inputs, Mode
 from .on_torch_weights import tensor as held
 from .protocol import Call
-from .scripting import indexed
+from .scripting import indexed, shape_seen
+from .scripting_storage import Stored, canonical
 from .storage import Slot
-
-LARGEST = 400  # elements of an array that is written out
 
 
 @dataclass(frozen=True)
@@ -31,10 +29,11 @@ class Source:
     setup: Sequence[str]
     attend: Sequence[str]
     has_weights: bool
+    held: Sequence[Stored] = field(default=())  # where the weights are that have a gradient
 
 
-def script(call: Call, mode: Mode, inputs: Inputs, source: Source) -> list[str]:
-    """Return a script that ends with NumPy arrays ``output`` and, where they come back, ``weights``.
+def script(call: Call, mode: Mode, inputs: Inputs, source: Source, of: str = "output") -> list[str]:
+    """Return a script that ends with what is asked for, as `Adapter.script` says.
 
     Of ``inputs`` the masks are used, as the adapter hands them over.
     """
@@ -42,18 +41,56 @@ def script(call: Call, mode: Mode, inputs: Inputs, source: Source) -> list[str]:
     lines = ["import numpy as np", "import torch", *source.imports, "", *source.setup]
     lines += given(call, mode, inputs, dtype)
     body = list(source.attend)
-    if call.training and call.build.dropout:
+    if call.build.dropout:
         lines.append(f"torch.manual_seed({call.seed})")
     if call.cotangent is not None:
-        names = INPUTS[: 1 if mode.itself else 3]
-        lines += [f"{name}.requires_grad_()" for name in names]
+        lines.append(
+            "query.requires_grad_()" if mode.itself else "for x in (query, key, value): x.requires_grad_()"
+        )
         lines += tensor("cotangent", call.cotangent, dtype)
-        body.append(f"gradients = torch.autograd.grad(output, [{', '.join(names)}], cotangent)")
-    if not (mode.gradients or call.cotangent is not None):
-        body = ["with torch.no_grad():", *(f"    {line}" for line in body)]
-    results = ["output", *(["weights"] if source.has_weights else [])]
-    lines += [*body, *(f"{name} = {name}.detach().double().numpy()" for name in results)]
-    return ["import base64", *lines] if any("base64." in line for line in lines) else lines
+    elif of == "operations":
+        lines.insert(2, "from torch.utils.flop_counter import FlopCounterMode")
+        body = ["with torch.no_grad(), FlopCounterMode(display=False) as counter:", *indented(body)]
+    elif not mode.gradients:
+        body = ["with torch.no_grad():", *indented(body)]
+    lines += [*body, *results(call, source, of)]
+    return with_imports(lines)
+
+
+def results(call: Call, source: Source, of: str) -> list[str]:
+    """Return the lines that turn what the call gave into what is asked for."""
+    if of == "operations":
+        return ["operations = counter.get_total_flops()"]
+    if of.startswith("gradient of "):
+        tensors, gradient = differentiated(call, source, of.removeprefix("gradient of "))
+        options = "allow_unused=True, materialize_grads=True"
+        return [
+            f"gradients = torch.autograd.grad(output, [{', '.join(tensors)}], cotangent, {options})",
+            f"gradient = {gradient}",
+        ]
+    names = ["output", *(["weights"] if source.has_weights else [])]
+    shape = shape_seen(of.removeprefix("stage ")) if of.startswith("stage ") else []
+    return [*(f"{name} = {name}.detach().double().numpy()" for name in names), *shape]
+
+
+def differentiated(call: Call, source: Source, name: str) -> tuple[list[str], str]:
+    """Return the tensors that hold an input or a parameter, and the source of its gradient from theirs."""
+    if name in INPUTS:
+        return [name], "gradients[0].double().numpy()"
+    there = [(tensor, slot, shape) for tensor, slot, shape in source.held if name in slot.names]
+    theirs = [(f"gradients[{i}].double().numpy()", slot, shape) for i, (_, slot, shape) in enumerate(there)]
+    return [tensor for tensor, *_ in there], canonical(theirs, call.build)[name]
+
+
+def parameters(held: Sequence[Stored], call: Call) -> list[str]:
+    """Return the lines that read the weights as NumPy float64 arrays."""
+    read = [(f"{tensor}.detach().double().numpy()", slot, shape) for tensor, slot, shape in held]
+    return [f"{name} = {source}" for name, source in canonical(read, call.build).items()]
+
+
+def indented(lines: Sequence[str]) -> list[str]:
+    """Return lines as the body of a statement."""
+    return [f"    {line}" for line in lines]
 
 
 def module_of(made: str, weights: Sequence[tuple[str, np.ndarray]], call: Call, mode: Mode) -> list[str]:
@@ -64,7 +101,7 @@ def module_of(made: str, weights: Sequence[tuple[str, np.ndarray]], call: Call, 
         return [f"torch.manual_seed({call.build.seed})", *lines]
     lines.append("with torch.no_grad():")
     for path, array in weights:
-        copied = f"module.{indexed(path)}.copy_({expression(array, dtype_of(call))})"
+        copied = f"module.{indexed(path)}.copy_({literal(array, 'torch', dtype_of(call))})"
         lines += [f"    {line}" for line in copied.splitlines()]
     return lines
 
@@ -122,17 +159,12 @@ def laid_out(name: str, call: Call) -> list[str]:
 
 def tensor(name: str, array: np.ndarray, dtype: str) -> list[str]:
     """Return the lines that define a tensor."""
-    return f"{name} = {expression(array, dtype)}".splitlines()
+    return f"{name} = {literal(array, 'torch', dtype)}".splitlines()
 
 
-def expression(array: np.ndarray, dtype: str) -> str:
-    """Return source of a tensor; a large one is written as its bytes."""
-    if array.size <= LARGEST:
-        return literal(array, "torch", dtype)
-    kind = {"b": "bool", "i": "int64"}.get(array.dtype.kind, "float64")
-    data = b64encode(np.asarray(array, dtype=kind).tobytes()).decode()
-    read = f'np.frombuffer(base64.b64decode("{data}"), dtype=np.{kind}).reshape({array.shape})'
-    return f"torch.from_numpy({read}.copy()).to({dtype})"
+def held_by(module: nn.Module, slots: Sequence[Slot]) -> list[Stored]:
+    """Return where a module keeps its weights, as a script says it."""
+    return [(f"module.{indexed(slot.path)}", slot, tuple(held(module, slot.path).shape)) for slot in slots]
 
 
 def stored(module: nn.Module, slots: Sequence[Slot], call: Call) -> list[tuple[str, np.ndarray]]:

@@ -17,7 +17,7 @@ from .on_torch_call import DTYPES, INPUTS, Inputs, Mode, Returned, TorchAdapter
 from .on_torch_script import Source, dtype_of, script, tensor
 from .protocol import Build, Call, Capability, Conventions, Declaration, Variant
 from .scripting import Symbol, written
-from .storage import Slot
+from .storage import Slot, axes_of
 
 QKV = (Symbol("q"), Symbol("k"), Symbol("v"))
 ROLES = ("q", "k", "v", "o")
@@ -106,8 +106,10 @@ class ScaledDotProductAttentionAdapter(TorchAdapter):
             context = scaled_dot_product_attention(q, k, v, **arguments(call, inputs))
         return Returned(module.combine(context))
 
-    def script(self, call: Call, name: str = "result") -> list[str]:
-        """Return plain torch that makes this call."""
+    def script(self, call: Call, of: str = "output") -> list[str]:
+        """Return plain torch that makes this call; the projections, which are headcheck's, have no other."""
+        if of in {"module", "parameters"} or of.startswith("stage "):
+            raise NotImplementedError(f"scaled_dot_product_attention has no {of} of its own")
         mode = self.mode(call)
         inputs = self.inputs(call, mode)
         given = arguments(call, inputs)
@@ -117,6 +119,8 @@ class ScaledDotProductAttentionAdapter(TorchAdapter):
         setup = [f"def split(x): return x.unflatten(-1, ({call.build.num_heads}, -1)).transpose(1, 2)"]
         for parameter, array in parameters.items():
             setup += tensor(parameter, array, dtype_of(call))
+            if of == f"gradient of {parameter}":
+                setup.append(f"{parameter}.requires_grad_()")
         projected = {r: f" @ W_{r}" + (f" + b_{r}" if call.build.bias else "") for r in ROLES}
         splits = ", ".join(f"split({n}{projected[n[0]]})" for n in INPUTS)
         backend = mode.options.get("backend")
@@ -132,8 +136,11 @@ class ScaledDotProductAttentionAdapter(TorchAdapter):
                 f"output = context.transpose(1, 2).flatten(2){projected['o']}",
             ],
             has_weights=False,
+            held=[
+                (name, Slot(name, (name,), axes_of(name)), array.shape) for name, array in parameters.items()
+            ],
         )
-        return script(call, mode, handed, source)
+        return script(call, mode, handed, source, of)
 
 
 def arguments(call: Call, inputs: Inputs) -> dict[str, Any]:

@@ -253,10 +253,20 @@ class Adapter(ABC):
         """Return floating-point operations by kind, where the capability "cost" is declared."""
         raise NotImplementedError(f"{type(self).__name__} declares no way to count operations")
 
-    def script(self, call: Call, name: str = "result") -> list[str]:
+    def script(self, call: Call, of: str = "output") -> list[str]:
         """Return lines of Python, in the implementation's own framework, that make this call.
 
-        They stand alone, need no headcheck, and leave NumPy float64 arrays ``output`` and, where weights
-        are returned, ``weights``.
+        They stand alone and need no headcheck.  What they leave is told by ``of``:
+
+        - "output": NumPy float64 arrays ``output`` and, where weights are returned, ``weights``;
+        - "gradient of NAME", an input or a parameter: the float64 array ``gradient``, shaped as in
+          `Parameters`, of a call with a cotangent;
+        - "module": no more than a module of the call's build, which need not be one that can be built;
+        - "parameters": the float64 arrays ``W_q`` and so on that a module holds;
+        - "operations": how many the matrix products of the call take;
+        - "stage NAME": the shape of an intermediate result, as ``shape``.
+
+        Raises:
+            NotImplementedError: no script of this kind is written.
         """
         raise NotImplementedError(f"{type(self).__name__} writes no scripts")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 from .trial import Answer
@@ -17,8 +18,13 @@ class Symbol(str):
 
 def written(name: str, positional: Sequence[Any], keywords: Mapping[str, Any]) -> str:
     """Return the source of a call with these arguments."""
-    given = [*map(repr, positional), *(f"{key}={value!r}" for key, value in keywords.items())]
+    given = [*map(_source, positional), *(f"{key}={_source(value)}" for key, value in keywords.items())]
     return f"{name}({', '.join(given)})"
+
+
+def _source(value: Any) -> str:
+    """Return the source of an argument."""
+    return f'float("{value}")' if isinstance(value, float) and not isfinite(value) else repr(value)
 
 
 def needed(source: str) -> list[str]:
@@ -50,3 +56,28 @@ def indexed(path: str) -> str:
     """Return a path as Python writes it: "linears.0.weight" as "linears[0].weight"."""
     parts = path.split(".")
     return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
+
+
+def watching(stage: str, methods: Mapping[str, str], *, frozen: bool = False) -> list[str]:
+    """Return lines that keep what the method of ``module`` that makes a stage gives, in a list ``seen``.
+
+    Raises:
+        NotImplementedError: no method makes it.
+    """
+    maker = {"projected": "split", "weights": "context"}.get(stage, stage)
+    if maker not in methods:
+        raise NotImplementedError(f"no method makes the stage {stage!r}")
+    name = methods[maker]
+    keep = "given[0]" if stage == "projected" else f"{name}(*given)"
+    then = f"or {name}(*given)" if stage == "projected" else "or seen[-1]"
+    watched = f"lambda *given: seen.append({keep}) {then}"
+    put = f"object.__setattr__(module, {name!r}, {watched})" if frozen else f"module.{name} = {watched}"
+    return [f"seen, {name} = [], module.{name}", put]
+
+
+def shape_seen(stage: str) -> list[str]:
+    """Return the line that gives the shape of a stage, after what was `watching` has run."""
+    place = {"weights": "[1]", "context": "[0]"}.get(stage)
+    one = f"(made{place} if isinstance(made, tuple) else made)" if place else "made"
+    flat = stage in {"projected", "combined"}
+    return [f"shape = [tuple({one}.shape) for made in seen{'' if flat else f' if {one}.ndim == 4'}][0]"]

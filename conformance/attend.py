@@ -61,6 +61,14 @@ class Attend:
         """Drop the remembered observations but those of the plain calls that requirements share."""
         self._seen = {call: seen for call, seen in self._seen.items() if call in keep}
 
+    def again(self, *calls: Call) -> Observation:
+        """Make the calls on one module, and return what came of the last, whatever it raised."""
+        if len(calls) == 1:
+            [seen] = self.outcomes(*calls)
+        else:
+            *_, seen = self._make(calls, same_module=True)
+        return seen
+
     def _make(self, calls: Sequence[Call], *, same_module: bool) -> list[Observation]:
         if not calls:
             return []
@@ -115,9 +123,12 @@ class Attend:
         """Return the operations of one call, by kind; Broken where counting them raises."""
         return answered(self._session.count(self._handed_over(call)), "counting its operations")
 
-    def script(self, call: Call) -> list[str]:
-        """Return lines of Python that make this call without headcheck; Broken where there are none."""
-        return answered(self._session.script(self._handed_over(call)), "writing its script")
+    def script(self, call: Call, of: str = "output") -> list[str]:
+        """Return lines of Python that make this call without headcheck; Broken where there are none.
+
+        They end with what is asked for, as `headcheck.adapters.protocol.Adapter.script` says.
+        """
+        return answered(self._session.script(self._handed_over(call), of), "writing its script")
 
     def variants(self, call: Call) -> list[Variant]:
         """Return the paths, other than the first, that this call can take."""

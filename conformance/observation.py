@@ -8,12 +8,28 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from headcheck.adapters.protocol import Call, Outcome, Raised, Result
+from headcheck.adapters.protocol import Build, Call, Outcome, Raised, Result
 
 from .expectation import Expectation
 from .serve import in_full
 
 PHASES = {"build": "building the module", "write": "putting the weights in", "call": "the call"}
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a script shows of a failure, where it is not that an answer departs from the oracle's.
+
+    ``found`` is an expression of the script's arrays, and ``claim`` one of its value, ``found``, that holds
+    of a right implementation.  ``of`` is what the script works out, in the words of `Adapter.script`, or
+    "returned", the output as it came; "argument NAME", with a copy of it in ``before``; or "refusal", the
+    exception ``error``.
+    """
+
+    claim: str
+    found: str
+    of: str = "output"
+    draws: int = 0  # so often is the call made, the outputs kept in an array ``drawn``
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,10 +43,19 @@ class Failure:
     bound: np.ndarray | None = None
     call: Call | None = None  # the call that went wrong
     earlier: tuple[Call, ...] = ()  # calls on the same module that it needs first
+    others: tuple[Call, ...] = ()  # calls whose answers contradict this one: one of them all is wrong
+    build: Build | None = None  # of the module that went wrong before any call
+    shown: Shown | None = None
     grounds: str = "property"
     kind: str = "fail"
     raised: Raised | None = None
     measured: dict[str, Any] = field(default_factory=dict)
+
+
+def nothing(build: Build) -> Call:
+    """Return a call that stands for its build alone."""
+    empty = np.zeros((0, 0, build.d_model if build.d_model > 0 else 0))
+    return Call(build, empty, empty, empty)
 
 
 class Broken(Exception):
@@ -55,6 +80,7 @@ class Measured:
     lawful: Callable[[], np.ndarray]
     floor: Callable[[], np.ndarray]  # a lower limit of the lawful distance that costs nothing to know
     exact: Callable[[], np.ndarray]
+    others: tuple[Call, ...] = ()  # further calls that went into the values
 
     def __getitem__(self, index: Any) -> Measured:
         return Measured(
@@ -64,6 +90,7 @@ class Measured:
             lambda: self.lawful()[index],
             lambda: self.floor()[index],
             lambda: self.exact()[index],
+            self.others,
         )
 
     def on_axis(self, axis: int, index: np.ndarray) -> Measured:
@@ -80,6 +107,7 @@ class Measured:
             lambda: self.lawful() + other.lawful(),
             lambda: self.floor() + other.floor(),
             lambda: self.exact() + other.exact(),
+            (*self.others, other.call, *other.others),
         )
 
     def plus(self, known: np.ndarray) -> Measured:
@@ -107,6 +135,7 @@ class Measured:
                 f"{message}: shape {self.values.shape}, expected {other.values.shape}",
                 self.quantity,
                 call=self.call,
+                others=(other.call,),
             )
         failure = self._compare(
             other.values,
@@ -117,6 +146,7 @@ class Measured:
         )
         if failure is None:
             return None
+        failure = replace(failure, others=(*self.others, other.call, *other.others))
         ours, theirs = self.distance(), other.distance()
         if theirs > max(ours, 1.0):
             failure = Failure(
@@ -126,10 +156,11 @@ class Measured:
                 self.values,
                 failure.bound,
                 other.call,
+                others=(*other.others, self.call, *self.others),
                 grounds="property",
             )
         both = "property and oracle" if max(ours, theirs) > 1.0 else "property"
-        return _with_grounds(failure, both)
+        return replace(failure, grounds=both)
 
     def distance(self) -> float:
         """Return the worst error over bound against the oracle."""
@@ -157,10 +188,6 @@ class Measured:
         if not np.isfinite(self.values).all() and np.isfinite(expected).all():
             message = f"{message}: NaN or infinity in the {self.quantity}"
         return Failure(message, self.quantity, self.values, expected, bound, self.call, grounds=grounds)
-
-
-def _with_grounds(failure: Failure, grounds: str) -> Failure:
-    return Failure(**{**failure.__dict__, "grounds": grounds})
 
 
 @dataclass(frozen=True, eq=False)
@@ -196,7 +223,7 @@ class Observation:
         if array is None:
             came = self.result.returned or f"no {quantity}"
             message = f"{came} came back; expected the {quantity} as an array of shape {shape}"
-            raise Broken(Failure(message, call=self.call))
+            raise Broken(Failure(message, quantity, call=self.call))
         if array.shape != shape:
             raise Broken(
                 Failure(f"the {quantity} has shape {array.shape}; expected {shape}", quantity, call=self.call)
@@ -257,6 +284,26 @@ class Observation:
             lambda: np.zeros_like(exact),
             lambda: exact,
         )
+
+    @property
+    def gradients(self) -> list[Measured]:
+        """The gradients, input by input and parameter by parameter.
+
+        An implementation that was given one array in three roles has one gradient for it: the roles' sum,
+        or, where it tells nothing of it, none.
+        """
+        measured = {name: self.gradient(name) for name in self.expected.gradients}
+        came, call = self.result.gradients, self.call
+        if call.query is call.key is call.value and "key" not in came:
+            query, key, value = (measured.pop(name) for name in ("query", "key", "value"))
+            if "query" in came:
+                nothing = np.zeros_like(key.values)
+                total = query + replace(key, values=nothing) + replace(value, values=nothing)
+                measured = {
+                    "query": replace(total, quantity="gradient of the one array", others=()),
+                    **measured,
+                }
+        return list(measured.values())
 
     def departs_from_oracle(self, *, rows: np.ndarray | None = None) -> Failure | None:
         """Compare attention weights, where they came back, and output with the oracle."""

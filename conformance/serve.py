@@ -102,9 +102,10 @@ class Server:
             lambda: self._adapter.count(self._holding(call.build, call.parameters), call), "call"
         )
 
-    def script(self, call: Call) -> list[str] | Raised:
-        """Return lines of Python that make this call without headcheck."""
-        return self._tried(lambda: self._adapter.script(call), "call")
+    def script(self, call: Call, of: str = "output") -> list[str] | Raised:
+        """Return lines of Python that make this call without headcheck, and end with what is asked for."""
+        asked = {} if of == "output" else {"of": of}  # an adapter may know no more than calls
+        return self._tried(lambda: self._adapter.script(call, **asked), "call")
 
     def _holding(self, build: Build, parameters: Parameters | None) -> Any:
         """Return a fresh module that holds these weights, or its own."""

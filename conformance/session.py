@@ -50,9 +50,9 @@ class Session(ABC):
         """Return the CPU seconds spent so far on the subject's side and on the judge's together."""
         return process_time()
 
-    def script(self, call: Call) -> list[str] | Raised:
-        """Return lines of Python that make this call without headcheck."""
-        return cast("list[str] | Raised", self._perform("script", call))
+    def script(self, call: Call, of: str = "output") -> list[str] | Raised:
+        """Return lines of Python that make this call without headcheck, and end with what is asked for."""
+        return cast("list[str] | Raised", self._perform("script", call, of))
 
     def close(self) -> None:  # noqa: B027 -- nothing to close unless a process was started
         """Give back what the session holds."""

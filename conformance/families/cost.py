@@ -12,18 +12,20 @@ import numpy as np
 from headcheck.adapters.counting import Count
 from headcheck.adapters.protocol import Build, Call, Mask
 from headcheck.reference.configuration import Configuration, advice
-from headcheck.reference.cost_model import compare
+from headcheck.reference.cost_model import compare, operations
 from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
-from ..cases import Case
+from ..cases import Case, most_precise
 from ..costing import CostFinding, Counter, backward_law, follows, judge_batch, judge_cost
-from ..observation import Broken, Failure, NotMet
+from ..observation import Broken, Failure, NotMet, Shown
 from ..specification import INFO, MUST, requirement, situated
 from ..timing import Unmeasured, laws, measure
 from ..worker import Crashed, TimedOut
 
 TABLE, TABLE_LENGTH = Build(512, 8), 10  # sizes of the comparison
+SHOWN = 64  # length and width at which a script counts
+LAWFUL = 1.1  # times the formula: what a script counts may hold some elementwise work
 CUBIC = 2.6  # the exponents in n of right implementations reach that by the clock
 
 _findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
@@ -151,7 +153,7 @@ def quadratic(attend: Attend, case: Case) -> Failure | None:
     record_finding(attend, case, found)
     if found.verdict == "inconclusive":
         raise NotMet(found.message)
-    return Failure(found.message, kind="cost") if found.verdict == "broken" else None
+    return dear(attend, found.message) if found.verdict == "broken" else None
 
 
 @requirement(
@@ -169,7 +171,37 @@ def heads(attend: Attend, case: Case) -> Failure | None:
     attend.measured["table"] = comparison(attend, case, found)
     if found.verdict == "inconclusive":
         raise NotMet(found.message)
-    return Failure(f"costs {found.polynomial}: {found.heads}", kind="cost") if found.heads else None
+    return dear(attend, f"costs {found.polynomial}: {found.heads}") if found.heads else None
+
+
+def dear(attend: Attend, message: str) -> Failure:
+    """Return the failure with the first call that shows it: plain, or called in another way."""
+    for call in _shown_ways(attend):
+        law = len(call.query) * operations(call.query.shape[1], call.key.shape[1], SHOWN)
+        try:
+            counted = Count.from_mapping(attend.count(call)).products
+        except Broken:
+            continue
+        if counted > LAWFUL * law:
+            shown = Shown(f"found <= {LAWFUL} * {law}", "operations", "operations")
+            return Failure(message, call=call, shown=shown, kind="cost")
+    return Failure(message, kind="cost")
+
+
+def _shown_ways(attend: Attend) -> Iterator[Call]:
+    """Yield calls on ones, of a module with its own weights: what is counted depends on sizes alone."""
+    n, ones = SHOWN, np.ones((1, SHOWN, SHOWN))
+    build = Build(n, 4, bias=attend.offers("bias"), dtype=most_precise(attend.declaration))
+    plain = Call(build, ones, ones, ones)
+    yield plain
+    if attend.offers("cross"):
+        yield replace(plain, key=ones[:, : n // 2], value=ones[:, : n // 2] + 0.0)
+    if attend.offers("mask"):
+        yield replace(plain, mask=Mask(np.ones((1, build.num_heads, n, n), dtype=bool)))
+    for variant in attend.declaration.variants[1:]:
+        yield replace(plain, variant=variant.name)
+    both = np.ones((2, n, n))
+    yield replace(plain, query=both, key=both, value=both)
 
 
 def comparison(

@@ -8,7 +8,7 @@ from headcheck.adapters.protocol import Build
 
 from ..attend import Attend
 from ..cases import Case
-from ..observation import Failure
+from ..observation import Failure, Shown
 from ..specification import MUST, SHOULD, requirement
 
 INDIVISIBLE = ((12, 5), (8, 3), (10, 4), (7, 2), (2, 4))
@@ -34,9 +34,11 @@ def build(case: Case, d_model: int, num_heads: int) -> Build:
 def refuse(attend: Attend, case: Case) -> Failure | None:
     """d_model not divisible by num_heads is refused when the module is built."""
     for d_model, num_heads in INDIVISIBLE:
-        if attend.construct(build(case, d_model, num_heads)) is None:
+        wrong = build(case, d_model, num_heads)
+        if attend.construct(wrong) is None:
             return Failure(
                 f"d_model={d_model} with num_heads={num_heads} was accepted; expected an argument error",
+                build=wrong,
                 measured={"d_model": d_model, "num_heads": num_heads},
                 kind="accepted",
             )
@@ -59,7 +61,9 @@ def message(attend: Attend, case: Case) -> Failure | None:
         if raised and not (str(d_model) in raised.message and str(num_heads) in raised.message):
             said = raised.message.strip() or "nothing"
             return Failure(
-                f"refusing d_model={d_model} with num_heads={num_heads}, {raised.type} says: {said}"
+                f"refusing d_model={d_model} with num_heads={num_heads}, {raised.type} says: {said}",
+                build=build(case, d_model, num_heads),
+                shown=Shown(f'"{d_model}" in found and "{num_heads}" in found', "str(error)", "refusal"),
             )
     return None
 
@@ -82,6 +86,8 @@ def positive(attend: Attend, case: Case) -> Failure | None:
             came = "was accepted" if raised is None else f"raised {raised}"
             return Failure(
                 f"d_model={d_model} with num_heads={num_heads} {came}; expected an argument error",
+                build=build(case, d_model, num_heads),
+                raised=raised,
                 kind="accepted",
             )
     return None

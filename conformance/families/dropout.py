@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import combinations
-from math import log, sqrt
+from math import ceil, log, sqrt
 
 import numpy as np
 from headcheck.adapters.protocol import Build, Call
@@ -24,7 +24,7 @@ from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case, most_precise
-from ..observation import Failure, NotMet
+from ..observation import Failure, NotMet, Shown
 from ..specification import MUST, SHOULD, requirement
 
 RATE = 0.25
@@ -106,7 +106,8 @@ def off_in_eval(attend: Attend, case: Case) -> Failure | None:
             message = (
                 f"{failure.message}, once it was called in training" if seen is after else failure.message
             )
-            return replace(failure, message=message, call=seen.call)
+            earlier = (replace(call, training=True),) if seen is after else ()
+            return replace(failure, message=message, call=seen.call, earlier=earlier)
     return None
 
 
@@ -148,8 +149,31 @@ def unbiased(attend: Attend, case: Case) -> Failure | None:
             np.ones_like(mean),
             np.full_like(mean, lawful),
             replace(probe(attend), training=True, variant=path),
+            shown=of_chance(drawn) if wrong_factor(drawn) == "" else FACTOR,
         )
     return None
+
+
+# Of one draw, the weights over what they are in eval: zero where dropped, the factor where kept.
+FACTOR = Shown(
+    f"found[0] == 0 and len(found) > 1 and any(np.abs(found[1:] / factor - 1).max() <= {TOLERANCE} "
+    f"for factor in ({', '.join(f'{factor:.4f}' for factor in FACTORS)}))",
+    f"np.unique(output * {LENGTH})",
+)
+
+
+def of_chance(drawn: np.ndarray) -> Shown:
+    """Return what a script shows of a wrong mean: of all weights together, or of some weight alone.
+
+    Hoeffding's bound for draws between zero and the factor leaves each claim the error rate.
+    """
+    factor = float(drawn.max())
+    lawful = factor * sqrt(log(4 / FALSE_ALARM) / (2 * DRAWS))
+    if abs(float(drawn.mean()) - 1.0) > lawful:
+        return Shown(f"abs(found - 1) <= {lawful:.2g}", f"drawn.mean() * {LENGTH}", draws=DRAWS)
+    lawful = factor * sqrt(log(4 * drawn[0].size / FALSE_ALARM) / (2 * DRAWS))
+    furthest = f"np.abs(drawn.mean(axis=0) * {LENGTH} - 1).max()"
+    return Shown(f"found <= {lawful:.2g}", furthest, draws=DRAWS)
 
 
 def wrong_factor(drawn: np.ndarray) -> str:
@@ -215,14 +239,31 @@ def independent(attend: Attend, case: Case) -> Failure | None:
             return Failure(
                 f"{words} share {same}; drawing their own they would agree in {expected:.1%} of all places",
                 call=replace(probe(attend), training=True),
+                shown=agreeing(words, agreement, expected),
             )
     return None
 
 
+def agreeing(words: str, agreement: float, expected: float) -> Shown:
+    """Return what a script shows of two that share their draws, of as many draws as that takes."""
+    kind, one, _, other = words.split()
+    width = LENGTH
+    part = "drawn[:, {}]" if kind == "examples" else f"drawn[..., {width} * {{}}:{width} * {{}} + {width}]"
+    halves = " == ".join(f"({part.format(which, which)} == 0)" for which in (one, other))
+    lawful = (agreement - expected) / 2
+    draws = ceil(log(4 / FALSE_ALARM) / (2 * lawful**2))
+    return Shown(f"found <= {expected + lawful:.3g}", f"({halves}).mean()", draws=draws)
+
+
+def dropping(attend: Attend, rate: float) -> Call:
+    """Return a call in training at this rate."""
+    call = replace(probe(attend), training=True)
+    return replace(call, build=replace(call.build, dropout=rate))
+
+
 def refused(attend: Attend, rate: float) -> str:
     """Return "" where a rate is refused, by the constructor or the first call in training; else what came."""
-    call = replace(probe(attend), training=True)
-    call = replace(call, build=replace(call.build, dropout=rate))
+    call = dropping(attend, rate)
     if attend.construct(call.build) is not None:
         return ""
     [seen] = attend.outcomes(call)
@@ -247,9 +288,11 @@ def rate(attend: Attend, case: Case) -> Failure | None:
     for wrong in (-0.1, 1.5, float("nan")):
         came = refused(attend, wrong)
         if came:
-            return Failure(f"dropout={wrong} {came}; expected an argument error", kind="accepted")
+            message = f"dropout={wrong} {came}; expected an argument error"
+            return Failure(message, call=dropping(attend, wrong), kind="accepted")
     if "NaN" in refused(attend, 1.0):
-        return Failure("dropout=1.0 gave NaN or infinity; expected an argument error", kind="accepted")
+        message = "dropout=1.0 gave NaN or infinity; expected an argument error"
+        return Failure(message, call=dropping(attend, 1.0), kind="accepted")
     return None
 
 
@@ -266,4 +309,7 @@ def rate(attend: Attend, case: Case) -> Failure | None:
 def rate_of_one(attend: Attend, case: Case) -> Failure | None:
     """A dropout of 1, under which no mean is that of eval, is refused."""
     came = refused(attend, 1.0)
-    return Failure(f"dropout=1.0 {came}; expected an argument error", kind="accepted") if came else None
+    if not came:
+        return None
+    message = f"dropout=1.0 {came}; expected an argument error"
+    return Failure(message, call=dropping(attend, 1.0), kind="accepted")

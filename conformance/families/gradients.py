@@ -14,31 +14,12 @@ from ..observation import Failure, Measured, NotMet, Observation
 from ..specification import MUST, masked, requirement, unmasked
 from .softmax import levelled
 
-INPUTS = ("query", "key", "value")
-
 
 def differentiated(call: Call, rows: np.ndarray | None = None) -> Call:
     """Return the call with a cotangent; where rows (B, n_q) of the output are given, zero in all others."""
     rng = np.random.default_rng(11)
     cotangent = quantise(rng.standard_normal(call.query.shape), call.build.dtype)
     return replace(call, cotangent=cotangent if rows is None else np.where(rows[..., None], cotangent, 0.0))
-
-
-def gradients(seen: Observation) -> list[Measured]:
-    """Return the gradients of a call, input by input and parameter by parameter.
-
-    An implementation that was given one array in three roles has one gradient for it: the roles' sum, or,
-    where it tells nothing of it, none.
-    """
-    measured = {name: seen.gradient(name) for name in seen.expected.gradients}
-    came = seen.result.gradients
-    if seen.call.query is seen.call.key is seen.call.value and "key" not in came:
-        query, key, value = (measured.pop(name) for name in INPUTS)
-        if "query" in came:
-            nothing = np.zeros_like(key.values)
-            total = query + replace(key, values=nothing) + replace(value, values=nothing)
-            measured = {"query": replace(total, quantity="gradient of the one array"), **measured}
-    return list(measured.values())
 
 
 def settled(seen: Observation) -> bool:
@@ -53,7 +34,7 @@ def settled(seen: Observation) -> bool:
 
 def departure(seen: Observation) -> Failure | None:
     """Compare every gradient with the oracle's."""
-    for gradient in gradients(seen):
+    for gradient in seen.gradients:
         failure = gradient.departs(
             gradient.exact(), f"the {gradient.quantity} is not the oracle's", grounds="oracle"
         )
@@ -233,8 +214,8 @@ def undisturbed(attend: Attend, call: Call, words: str) -> Failure | None:
         failure = not_finite(one)
         if failure:
             return replace(failure, message=f"with {words}, left out of the loss, {failure.message}")
-        without = {gradient.quantity: gradient for gradient in gradients(other)}
-        for gradient in gradients(one):
+        without = {gradient.quantity: gradient for gradient in other.gradients}
+        for gradient in one.gradients:
             message = f"{words}, left out of the loss, changes the {gradient.quantity}"
             failure = gradient.departs_from(without.get(gradient.quantity, gradient), message)
             if failure and settled(one):
@@ -255,7 +236,7 @@ def steep(case: Case) -> dict[str, Call]:
 
 def not_finite(seen: Observation) -> Failure | None:
     """Return the failure of a gradient that is NaN or infinite though the dtype could hold it."""
-    for gradient in gradients(seen) if seen.result.gradients or not seen.call.variant else ():
+    for gradient in seen.gradients if seen.result.gradients or not seen.call.variant else ():
         exact = gradient.exact()
         holds = np.abs(exact).max(initial=0.0) < FORMATS[seen.call.build.dtype].largest / 64
         if holds and not np.isfinite(gradient.values).all():

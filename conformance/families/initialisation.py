@@ -8,12 +8,11 @@ from math import log, sqrt
 
 import numpy as np
 from headcheck.adapters.protocol import Build
-from headcheck.reference.dtypes import quantise
 from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case, most_precise
-from ..observation import Failure, NotMet
+from ..observation import Failure, NotMet, Shown, nothing
 from ..specification import MUST, SHOULD, requirement
 
 D_MODEL, HEADS = 64, 4
@@ -57,7 +56,7 @@ def xavier(attend: Attend, case: Case) -> Failure | None:
     """
     parameters = attend.read(fresh(case, attend))
     lawful = sqrt(log(2 * len(MATRICES) / FALSE_ALARM) / (2 * D_MODEL**2))
-    wrong = []
+    wrong, shown = [], None
     for name in MATRICES:
         W = getattr(parameters, name)
         size, largest = sqrt(3.0 * float(np.square(W).mean())) / XAVIER, float(np.abs(W).max()) / XAVIER
@@ -66,9 +65,20 @@ def xavier(attend: Attend, case: Case) -> Failure | None:
         attend.measured[f"{name}, distance from uniform (at most {lawful:.3g})"] = distance
         if largest > 1.0 + 1e-3 or not distance <= lawful:
             wrong.append(f"{name} {resembling(size, largest)}")
+            shown = shown or strayed(name, lawful, beyond=distance <= lawful)
     if not wrong:
         return None
-    return Failure(f"not Xavier-uniform (a = {XAVIER:.4g} at d_model={D_MODEL}): {'; '.join(wrong)}")
+    message = f"not Xavier-uniform (a = {XAVIER:.4g} at d_model={D_MODEL}): {'; '.join(wrong)}"
+    return Failure(message, build=fresh(case, attend), shown=shown)
+
+
+def strayed(name: str, lawful: float, *, beyond: bool) -> Shown:
+    """Return what a script shows of a matrix that is beyond the bound, or distributed in another way."""
+    if beyond:
+        return Shown(f"found <= {XAVIER * (1 + 1e-3):.5g}", f"np.abs({name}).max()", "parameters")
+    ranks = f"np.linspace(0, 1, {name}.size)"
+    distance = f"np.abs(np.sort({name}, axis=None) / {2 * XAVIER:.9g} + 0.5 - {ranks}).max()"
+    return Shown(f"found <= {lawful:.3g}", distance, "parameters")
 
 
 def from_uniform(x: np.ndarray) -> float:
@@ -107,27 +117,40 @@ def distinct(attend: Attend, case: Case) -> Failure | None:
         drawn |= {f"head {head} of {role}": W for head, W in enumerate(heads)}
     for (name, one), (other, two) in combinations(drawn.items(), 2):
         if np.array_equal(one, two) or np.array_equal(one, two.T):
-            return Failure(f"{name} and {other} start with the same numbers")
+            message = f"{name} and {other} start with the same numbers"
+            turned = "" if np.array_equal(one, two) else ".T"
+            shown = Shown("found > 0", f"np.abs({source(name)} - {source(other)}{turned}).max()", "parameters")
+            return Failure(message, build=fresh(case, attend), shown=shown)
     again = attend.read(replace(fresh(case, attend), seed=case.seed + 1))
     attend.measured["another seed gives other weights"] = not np.array_equal(parameters.W_q, again.W_q)
     if not attend.offers("parameters"):
         return None
-    written = numbered(parameters, fresh(case, attend))
-    back = attend.read(fresh(case, attend), written)
+    small = replace(fresh(case, attend), d_model=8, num_heads=2)
+    written = numbered(attend.read(small))
+    back = attend.read(small, written)
     for name, array in written.items():
         for other, value in written.items():
             if name != other and np.array_equal(getattr(back, name), value) and array.size == value.size:
-                return Failure(
-                    f"{name} and {other} share their storage: what is put into one is read from both"
-                )
+                message = f"{name} and {other} share their storage: what is put into one is read from both"
+                shown = Shown("found > 0", f"np.abs({name} - {other}).max()", "parameters")
+                return Failure(message, call=replace(nothing(small), parameters=written), shown=shown)
     return None
 
 
-def numbered(parameters: Parameters, build: Build) -> Parameters:
+def source(name: str) -> str:
+    """Return a matrix, or a head of one, as a script writes it."""
+    *words, matrix = name.split()
+    if not words:
+        return matrix
+    start = int(words[1]) * D_MODEL // HEADS
+    return f"{matrix}[:, {start}:{start + D_MODEL // HEADS}]"
+
+
+def numbered(parameters: Parameters) -> Parameters:
     """Return weights of which no two arrays are equal."""
     rng = np.random.default_rng(3)
     names = [name for name, _ in parameters.items()]
-    draws = {n: quantise(rng.standard_normal(getattr(parameters, n).shape), build.dtype) for n in names}
+    draws = {n: rng.integers(-9, 10, getattr(parameters, n).shape) * 1.0 for n in names}
     return replace(parameters, **draws)
 
 
@@ -148,4 +171,8 @@ def biases(attend: Attend, case: Case) -> Failure | None:
     if not there:
         raise NotMet("there are no biases")
     wrong = [f"{name} (up to {np.abs(array).max():.3g})" for name, array in there.items() if array.any()]
-    return Failure(f"biases that do not start at zero: {', '.join(wrong)}") if wrong else None
+    if not wrong:
+        return None
+    shown = Shown("found == 0", f"np.abs({wrong[0].partition(' ')[0]}).max()", "parameters")
+    message = f"biases that do not start at zero: {', '.join(wrong)}"
+    return Failure(message, build=fresh(case, attend), shown=shown)

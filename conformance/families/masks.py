@@ -12,7 +12,7 @@ from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
 from ..cases import Case, MaskKind
-from ..observation import Failure, NotMet, Observation
+from ..observation import Failure, NotMet, Observation, Shown
 from ..specification import INFO, MUST, Situation, masked, requirement, situated, unmasked
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
@@ -45,8 +45,10 @@ def zero(attend: Attend, case: Case) -> Failure | None:
         raise NotMet("no mask")
     blocked = ~allowed & ~seen.expected.empty_rows
     smallest = FORMATS[case.dtype].smallest
-    if not np.any(blocked & ~(np.abs(weights) <= smallest)):
+    leaks = blocked & ~(np.abs(weights) <= smallest)
+    if not leaks.any():
         return None
+    worst = np.unravel_index(int(np.where(leaks, np.abs(weights), -1.0).argmax()), leaks.shape)
     return Failure(
         f"a blocked key has the weight {weights[blocked][np.abs(weights[blocked]).argmax()]:.6g}",
         "attention weights",
@@ -54,6 +56,7 @@ def zero(attend: Attend, case: Case) -> Failure | None:
         np.where(blocked, 0.0, weights),
         np.full_like(weights, smallest),
         seen.call,
+        shown=Shown(f"abs(found) <= {smallest:.3g}", f"weights[{', '.join(map(str, worst))}]"),
     )
 
 
@@ -231,6 +234,7 @@ def effect(attend: Attend, case: Case) -> Failure | None:
                         one.output.exact(),
                         one.output.lawful(),
                         one.call,
+                        others=(two.call,),
                         grounds="property and oracle",
                     )
     return None
@@ -464,6 +468,7 @@ def empty_rows_lawful(attend: Attend, call: Call) -> Failure | None:
                 answer,
                 np.where(np.isfinite(seen.output.lawful()), seen.output.lawful(), 0.0),
                 seen.call,
+                shown=Shown("np.isfinite(found).all()", "output"),
             )
         failure = seen.departs_from_oracle()
         if failure is None and attend.conventions.empty_row == "unknown":
@@ -516,7 +521,8 @@ def pure(attend: Attend, case: Case) -> Failure | None:
         calls = [seen.call for seen in fresh]
         for place, (used, new) in enumerate(zip(attend.in_sequence(*calls), fresh, strict=True)):
             if "mask" in used.result.written_to:
-                return Failure("the call wrote to the caller's mask", call=used.call)
+                shown = Shown("found == 0", "int((before != mask).sum())", "argument mask")
+                return Failure("the call wrote to the caller's mask", call=used.call, shown=shown)
             which = "another mask" if used.call.mask else "no mask"
             words = f"after a masked call, one with {which} is still masked as before"
             failure = used.output.departs_from(new.output, words)

@@ -10,7 +10,7 @@ from headcheck.adapters.protocol import DType
 from ..attend import Attend
 from ..cases import Case
 from ..expectation import Expectation
-from ..observation import Failure, NotMet
+from ..observation import Failure, NotMet, Shown
 from ..specification import MUST, SHOULD, requirement, situated, unmasked
 
 
@@ -61,7 +61,9 @@ def keeps_dtype(attend: Attend, case: Case) -> Failure | None:
             raise NotMet("the adapter does not say in which dtype the result came")
         if seen.result.dtype != case.dtype:
             where = f" on the path {variant!r}" if variant else ""
-            return Failure(f"{case.dtype} went in and {seen.result.dtype} came out{where}", call=seen.call)
+            message = f"{case.dtype} went in and {seen.result.dtype} came out{where}"
+            shown = Shown(f'found == "{case.dtype}"', 'str(output.dtype).split(".")[-1]', "returned")
+            return Failure(message, call=seen.call, shown=shown)
     return through_float32(attend, case) if case.dtype == "float64" else None
 
 
@@ -122,11 +124,13 @@ def nan_shows(attend: Attend, case: Case) -> Failure | None:
         concerned = rows[:1] if name == "query" and not case.itself else rows
         hidden = ~np.isnan(output[0, concerned]).any(axis=-1)
         if hidden.any():
+            row = concerned[hidden.argmax()]
             return Failure(
                 f"a NaN in the {name} of position {place[1]} does not show in the output of query "
-                f"{concerned[hidden.argmax()]}, which sees it",
+                f"{row}, which sees it",
                 "output",
                 output,
                 call=seen.call,
+                shown=Shown("np.isnan(found).any()", f"output[0, {row}]"),
             )
     return None

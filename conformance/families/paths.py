@@ -9,7 +9,7 @@ from headcheck.adapters.protocol import Call, Memory
 
 from ..attend import Attend
 from ..cases import Case
-from ..observation import Failure
+from ..observation import Failure, Shown
 from ..specification import MUST, requirement, situated, unmasked
 from .masks import arguments, subsets, together
 
@@ -87,7 +87,9 @@ def pure_input(attend: Attend, case: Case) -> Failure | None:
         [seen] = attend(replace(case.call, variant=variant) if variant else case.call)
         written = [name for name in seen.result.written_to if name != "mask"]
         if written:
-            return Failure(f"the call wrote to the caller's {' and '.join(written)}", call=seen.call)
+            message = f"the call wrote to the caller's {' and '.join(written)}"
+            shown = Shown("found == 0", f"int((before != {written[0]}).sum())", f"argument {written[0]}")
+            return Failure(message, call=seen.call, shown=shown)
     return None
 
 

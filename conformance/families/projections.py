@@ -10,7 +10,7 @@ from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case
-from ..observation import Failure, NotMet
+from ..observation import Failure, NotMet, Shown
 from ..specification import MUST, requirement, situated, unmasked
 
 
@@ -196,8 +196,13 @@ def count(attend: Attend, case: Case) -> Failure | None:
         biases = sum(array.size for name, array in parameters.items() if name.startswith("b"))
         attend.measured[f"parameters at d_model=8, num_heads={num_heads}"] = weights + biases
         if weights != 4 * 8 * 8 or biases not in {0, 8, 16, 24, 32}:
+            first = "W" if weights != 4 * 8 * 8 else "b"
+            names = [name for name, _ in parameters.items() if name.startswith(first)]
+            claim = "found == 256" if first == "W" else "found in (0, 8, 16, 24, 32)"
             return Failure(
                 f"d_model=8, num_heads={num_heads} has {weights} weights and {biases} biases; "
-                "expected 256 weights and 32 biases or none"
+                "expected 256 weights and 32 biases or none",
+                build=build,
+                shown=Shown(claim, f"sum(array.size for array in ({', '.join(names)},))", "parameters"),
             )
     return None

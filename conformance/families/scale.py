@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import product
 from math import isclose, log, sqrt
 
 import numpy as np
@@ -13,7 +14,7 @@ from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case, most_precise
-from ..observation import Failure, NotMet, Observation
+from ..observation import Failure, NotMet, Observation, Shown
 from ..specification import MUST, requirement
 
 # d_k, num_heads: no two of the candidates below agree at all of these sizes.
@@ -88,7 +89,7 @@ def scale_dk(attend: Attend, case: Case) -> Failure | None:
         return None
     names = common(failures)
     d_k, num_heads, found, expected, lawful, call = failures[0]
-    return Failure(
+    failure = Failure(
         f"the scale is {found:.6g} at d_k={d_k}, num_heads={num_heads}; expected 1/sqrt(d_k) = {expected:.6g}"
         + (f"; it is {names}" if names else ""),
         "scale",
@@ -98,6 +99,26 @@ def scale_dk(attend: Attend, case: Case) -> Failure | None:
         call,
         grounds="property",
     )
+    return plainer(attend, failure, call)
+
+
+def plainer(attend: Attend, failure: Failure, call: Call) -> Failure:
+    """Return the failure of a scale on two keys and identity weights, where that call shows it too."""
+    d_k, num_heads = call.build.d_k, call.build.num_heads
+    closed = anchored(Case(d_k=d_k, num_heads=num_heads, bias=call.build.bias, dtype=call.build.dtype))
+    if not attend.offers("cross"):
+        return failure
+    [seen] = attend(closed)
+    gap, expected = float(closed.key[0, 1, 0]), 1 / sqrt(d_k)
+    with np.errstate(all="ignore"):
+        found = np.log(seen.weights.values[0, :, 0, 1] / seen.weights.values[0, :, 0, 0]) / gap
+    # Two logarithms of weights of 1/4 and 3/4, each off by twelve roundings or so.
+    lawful = 200.0 * FORMATS[closed.build.dtype].unit / gap
+    if np.all(np.abs(found - expected) <= 2 * lawful):
+        return failure
+    scale = f"np.log(weights[0, :, 0, 1] / weights[0, :, 0, 0]) / {gap!r}"
+    claim = f"np.abs(found - 1 / np.sqrt({d_k})).max() <= {lawful:.2g}"
+    return replace(failure, call=closed, shown=Shown(claim, scale))
 
 
 def gentle(case: Case) -> Call:
@@ -144,9 +165,10 @@ def common(failures: list[tuple[int, int, float, float, float, Call]]) -> str:
 )
 def scale_user(attend: Attend, case: Case) -> Failure | None:
     """A caller's scale is used as given, zero and negative included, and never touches a mask."""
-    plain = gentle(replace(case, n_q=4, n_k=6).fitted(attend.declaration))
-    for scale in (0.25, 1.0, 0.0, -0.5):
-        call = replace(plain, build=replace(plain.build, scale=scale))
+    small = replace(case, batch=1, n_q=2, n_k=3, num_heads=2, d_k=2)
+    plain = [gentle(one.fitted(attend.declaration)) for one in (small, replace(case, n_q=4, n_k=6))]
+    for scale, one in product((0.25, 1.0, 0.0, -0.5), plain):
+        call = replace(one, build=replace(one.build, scale=scale))
         [seen] = attend(call)
         failure = seen.output.departs(
             seen.expected.exact.output, f"with scale={scale} the output is not the oracle's", grounds="oracle"

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..attend import Attend
 from ..cases import Case
-from ..observation import Failure
+from ..observation import Failure, Shown
 from ..specification import MUST, SHOULD, masked, requirement, unmasked
 
 INPUTS = ("query", "key", "value")
@@ -76,7 +76,9 @@ def pipeline(attend: Attend, case: Case) -> Failure | None:
             if stage in lawful and tuple(shape) not in lawful[stage] and not chunk(shape, lawful[stage]):
                 expected = " or ".join(str(one) for one in sorted(lawful[stage]))
                 return Failure(
-                    f"stage {stage!r} has shape {tuple(shape)}; expected {expected}", call=seen.call
+                    f"stage {stage!r} has shape {tuple(shape)}; expected {expected}",
+                    call=seen.call,
+                    shown=Shown(f"found in {sorted(lawful[stage])}", "shape", f"stage {stage}"),
                 )
     return None
 
@@ -141,7 +143,11 @@ def empty(attend: Attend, case: Case) -> Failure | None:
         if seen.raised is None:
             _ = seen.output.values
         elif not seen.raised.message.strip():
-            return Failure(f"{size}=0 is refused by {seen.raised.type} without a word", call=seen.call)
+            return Failure(
+                f"{size}=0 is refused by {seen.raised.type} without a word",
+                call=seen.call,
+                shown=Shown("found", "str(error).strip()", "refusal"),
+            )
     return None
 
 

@@ -10,7 +10,7 @@ from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
 from ..cases import Case
-from ..observation import Failure, NotMet, Observation
+from ..observation import Failure, NotMet, Observation, Shown
 from ..specification import MUST, requirement, situated, unmasked
 
 
@@ -37,6 +37,7 @@ def rowsum(attend: Attend, case: Case) -> Failure | None:
     bad = rows & ~(np.abs(total - 1.0) <= bound)
     if not bad.any():
         return None
+    row = place(bad)
     return Failure(
         f"a row sums to {total[bad][0]:.9g}",
         "row sum of the attention weights",
@@ -44,7 +45,13 @@ def rowsum(attend: Attend, case: Case) -> Failure | None:
         np.ones_like(total),
         bound,
         seen.call,
+        shown=Shown(f"abs(found - 1) <= {bound[row]:.3g}", f"weights[{', '.join(map(str, row))}].sum()"),
     )
+
+
+def place(bad: np.ndarray) -> tuple[int, ...]:
+    """Return the first place at which something is wrong."""
+    return tuple(int(i) for i in np.argwhere(bad)[0])
 
 
 @requirement(
@@ -76,6 +83,7 @@ def in_range(attend: Attend, case: Case) -> Failure | None:
         clipped,
         np.full_like(weights, 4.0 * unit),
         seen.call,
+        shown=Shown(f"0 <= found <= {1.0 + 4.0 * unit!r}", f"weights[{', '.join(map(str, place(bad)))}]"),
     )
 
 

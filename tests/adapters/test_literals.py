@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
+
 import numpy as np
 import pytest
 from headcheck.adapters.literals import assign, literal
@@ -17,12 +20,15 @@ ARRAYS = {
     "empty": np.zeros((0, 3)),
     "one number": np.array(2.5),
     "long": np.random.default_rng(0).normal(size=(2, 3, 4)),
+    "large": np.random.default_rng(0).normal(size=(2, 3, 140)),
+    "large and whole": np.random.default_rng(0).integers(-2, 3, (2, 520)).astype(float),
+    "large, of both zeros": np.where(np.arange(520) % 3, 0.0, -0.0),
 }
 
 
 @pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS.keys())
 def test_round_trip(array: np.ndarray) -> None:
-    again = eval(literal(array), {"np": np})
+    again = eval(literal(array), {"np": np, "base64": base64, "zlib": zlib})
     assert again.shape == array.shape
     assert again.dtype == array.dtype
     assert again.tobytes() == array.tobytes()

@@ -143,7 +143,7 @@ def test_autograd_stays_within_the_bound(dtype):
     ratios = []
     for seed in range(20):
         seen = gradients.with_loss(attend, Case(dtype=dtype, mask="pairs", seed=seed).call)
-        ratios += [gradient.distance() for gradient in gradients.gradients(seen)] if seen else []
+        ratios += [gradient.distance() for gradient in seen.gradients] if seen else []
     assert len(ratios) >= 100
     assert 0.01 < max(ratios) < 0.6
     assert np.median(ratios) > 0.01
@@ -155,6 +155,6 @@ def test_one_array_in_three_roles_is_judged_by_its_sum():
     [same] = [variant.name for variant in adapter.declare().variants if variant.self_attention]
     call = gradients.differentiated(Case(n_q=4, n_k=4, itself=True, dtype="float64").call)
     [seen] = attend(gradients.replace(call, variant=same))
-    [whole, *_] = gradients.gradients(seen)
+    [whole, *_] = seen.gradients
     assert whole.quantity == "gradient of the one array"
     assert whole.distance() < 1
