@@ -32,7 +32,7 @@ COLUMNS = "80"
 CASE = re.compile(
     r"^ *(case|expected|actual|error|matches|replay) .*\n(?: {14}.*\n)*|^(case|when) = .*\n", re.MULTILINE
 )
-NUMBER = re.compile(r"\d+(?:[.,-]\d+)*(?:e-?\d+)?")
+NUMBER = re.compile(r"\d+(?:[.,-]\d+)*(?:e[+-]?\d+)?")
 
 
 @dataclass(frozen=True)
