@@ -12,6 +12,7 @@ from headcheck.adapters import protocol
 from headcheck.reference.faults.catalogue import FAULTS
 from headcheck.reference.faults.fault import EVERYWHERE, Fault
 from headcheck.reference.faults.shipped import SHIPPED
+from headcheck.reports.document import sentence
 from headcheck.reports.mathml import formula
 from headcheck.selftest import Trial
 from headcheck.specification import SPEC_VERSION, Requirement, specification
@@ -76,7 +77,7 @@ def page(requirement: Requirement) -> str:
         "",
         f'<p class="formula">{set_formula}</p>',
         "",
-        prose(info.why) + ("" if info.why.endswith(".") else "."),
+        prose(sentence(info.why)),
         "",
         f"Level\n: {info.level}. {LEVELS[info.level]}",
         "",
@@ -157,9 +158,8 @@ def _faults(faults: Iterable[Fault]) -> Iterator[str]:
         (
             f"`{fault.name}`"
             + ("" if fault.frameworks == EVERYWHERE else f" on {' and '.join(fault.frameworks)}"),
-            prose(fault.lie),
+            prose(sentence(fault.lie)) + shipped(fault),
             prose(said(fault)),
-            shipped(fault),
         )
         for fault in faults
     ]
@@ -169,7 +169,7 @@ def _faults(faults: Iterable[Fault]) -> Iterator[str]:
     yield "Wrong implementations, each as small as its fault, and what this requirement said of them when"
     yield "they were [last tried](../explanation/selftest.md)."
     yield ""
-    yield from table(("fault", "what it does", "what the requirement says", "shipped in"), rows)
+    yield from table(("fault", "what it does", "what the requirement says"), rows)
 
 
 def said(fault: Fault) -> str:
@@ -189,9 +189,9 @@ def tried() -> Mapping[tuple[str, str], Trial]:
 
 
 def shipped(fault: Fault) -> str:
-    """Return links to the public defects of this kind."""
-    found = [SHIPPED[key] for key in fault.shipped]
-    return ", ".join(f"[{prose(defect.project)}]({defect.url})" for defect in found)
+    """Return links to the public defects of this kind, as a sentence; "" where none is known."""
+    links = [f"[{prose(SHIPPED[key].project)}]({SHIPPED[key].url})" for key in fault.shipped]
+    return f" Shipped in {', '.join(links)}." if links else ""
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

@@ -30,6 +30,7 @@ FRAMEWORKS = ("numpy", "torch", "jax")
 QUICK = ("torch", "jax")
 PROFILE = "standard"
 DATA = re.compile(r'<script type="application/json" id="trials">\n(.*?)</script>', re.DOTALL)
+PLACE = re.compile(r"\([^()\s]*[/\\](\w+\.py):\d+\)")  # of a file on the machine on which it was tried
 Key = tuple[str, str]  # framework, name
 
 
@@ -118,7 +119,10 @@ def retried(held: Kept) -> Iterator[tuple[Trial, bool]]:
 def drawn(trials: Sequence[Trial]) -> str:
     """Return the page of trials, in the order of the catalogue."""
     places = {key_of(one): place for place, one in enumerate(candidates(FRAMEWORKS))}
-    trials = sorted(trials, key=lambda one: places[key_of(one)])
+    trials = [
+        replace(one, messages=tuple(PLACE.sub(r"(\1)", message) for message in one.messages))
+        for one in sorted(trials, key=lambda one: places[key_of(one)])
+    ]
     infos = [one.info for one in judging()]
     codes = {key_of(trial): code(trial) for trial in trials}
     return render(trials, infos, PROFILE, quick=QUICK, codes=codes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,17 @@ def test_what_it_finds_in_torch() -> None:
         encoding="utf-8",
         check=False,
     ).stdout
-    for part in output.split("\n\n"):
-        said = settled(part).removesuffix("...").strip()
+    for finding in re.split(r"\n(?=  [✗≠] )", output):
+        said = settled(finding).removesuffix("...").strip()
         assert said in settled(came), f"{said}\nis not among\n{came}"
+
+
+@pytest.mark.torch
+def test_the_script_fails_without_headcheck(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    [script] = re.findall(r"^```python\n(# MASK-EMPTY-ROW.*?)^```$", README, re.MULTILINE | re.DOTALL)
+    (tmp_path / "proof.py").write_text(script, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "proof.py"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.stderr.rstrip().endswith("AssertionError: nan apart, at most 2.96e-323 is lawful")
