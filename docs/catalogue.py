@@ -185,7 +185,7 @@ def said(fault: Fault) -> str:
 @cache
 def tried() -> Mapping[tuple[str, str], Trial]:
     """Return the suite's own trials, from the page that is kept."""
-    return selftest.kept().trials or {}
+    return selftest.kept().trials
 
 
 def shipped(fault: Fault) -> str:

@@ -178,7 +178,7 @@ def _coincidences(case: Case) -> Iterator[str]:
 
 def trials() -> str:
     """Return the table of the suite's own trials, a line a family, from the page that is kept."""
-    kept = (selftest.kept().trials or {}).values()
+    kept = selftest.kept().trials.values()
     faults = [trial for trial in kept if trial.meant]
     rows = []
     for family in FAMILIES:

@@ -16,7 +16,7 @@ import re
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from headcheck.pool import PROFILES
@@ -39,13 +39,13 @@ class Kept:
     """What a page holds: the requirements of its columns, and each trial with the code that was tried."""
 
     requirements: tuple[str, ...] = ()
-    trials: Mapping[Key, Trial] | None = None
-    codes: Mapping[Key, str] | None = None
+    trials: Mapping[Key, Trial] = field(default_factory=dict)
+    codes: Mapping[Key, str] = field(default_factory=dict)
 
     def knows(self, candidate: Trial) -> bool:
-        """Return whether a candidate was tried as it is written now."""
-        key = key_of(candidate)
-        return key in (self.trials or {}) and (self.codes or {}).get(key) == code(candidate)
+        """Return whether a candidate was tried as it is written now, and could be judged."""
+        trial = self.trials.get(key_of(candidate))
+        return trial is not None and not trial.error and self.codes[key_of(candidate)] == code(candidate)
 
 
 def key_of(trial: Trial) -> Key:
@@ -100,7 +100,7 @@ def retried(held: Kept) -> Iterator[tuple[Trial, bool]]:
     new = [one for one in requirements if one.id not in held.requirements]
     for candidate in sorted(candidates(FRAMEWORKS), key=held.knows, reverse=True):
         quick = candidate.framework in QUICK and bool(candidate.meant)
-        known = held.trials[key_of(candidate)] if held.trials and held.knows(candidate) else None
+        known = held.trials[key_of(candidate)] if held.knows(candidate) else None
         by: Sequence[Requirement] = requirements if known is None else () if quick else new
         if known and not by:
             yield known, False

@@ -13,7 +13,7 @@ from headcheck.selftest import Trial, holes, tried
 from docs import selftest
 
 KEPT = selftest.kept()
-TRIALS = list((KEPT.trials or {}).values())
+TRIALS = list(KEPT.trials.values())
 ON_NUMPY = [trial for trial in TRIALS if trial.framework == "numpy"]
 SAMPLE = ON_NUMPY[:: max(1, len(ON_NUMPY) // 6)]
 
