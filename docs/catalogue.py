@@ -10,11 +10,15 @@ from itertools import groupby
 
 from headcheck.adapters import protocol
 from headcheck.reference.faults.catalogue import FAULTS
-from headcheck.reference.faults.fault import Fault
+from headcheck.reference.faults.fault import EVERYWHERE, Fault
 from headcheck.reference.faults.shipped import SHIPPED
+from headcheck.reports.document import sentence
 from headcheck.reports.mathml import formula
+from headcheck.selftest import Trial
 from headcheck.specification import SPEC_VERSION, Requirement, specification
 from headcheck.verdicts import Level
+
+from . import selftest
 
 LEVELS: Mapping[Level, str] = {
     Level.MUST: "A run in which it does not hold fails.",
@@ -73,7 +77,7 @@ def page(requirement: Requirement) -> str:
         "",
         f'<p class="formula">{set_formula}</p>',
         "",
-        prose(info.why) + ("" if info.why.endswith(".") else "."),
+        prose(sentence(info.why)),
         "",
         f"Level\n: {info.level}. {LEVELS[info.level]}",
         "",
@@ -151,20 +155,43 @@ def meant_for(requirement: Requirement) -> list[Fault]:
 
 def _faults(faults: Iterable[Fault]) -> Iterator[str]:
     rows = [
-        (f"`{fault.name}`", prose(fault.lie), ", ".join(fault.frameworks), shipped(fault)) for fault in faults
+        (
+            f"`{fault.name}`"
+            + ("" if fault.frameworks == EVERYWHERE else f" on {' and '.join(fault.frameworks)}"),
+            prose(sentence(fault.lie)) + shipped(fault),
+            prose(said(fault)),
+        )
+        for fault in faults
     ]
     if not rows:
         yield "None: it accuses nobody."
         return
-    yield "Wrong implementations, each as small as its fault. `headcheck selftest` judges them all."
+    yield "Wrong implementations, each as small as its fault, and what this requirement said of them when"
+    yield "they were [last tried](../explanation/selftest.md)."
     yield ""
-    yield from table(("fault", "what it does", "on", "seen in"), rows)
+    yield from table(("fault", "what it does", "what the requirement says"), rows)
+
+
+def said(fault: Fault) -> str:
+    """Return what the requirement meant for a fault said of it, on the first framework that it exists on."""
+    for framework in fault.frameworks:
+        trial = tried().get((framework, fault.name))
+        words = dict(zip(trial.caught_by, trial.messages, strict=True)) if trial else {}
+        if fault.caught_by in words:
+            return words[fault.caught_by].removeprefix("seed 0: ")
+    return ""
+
+
+@cache
+def tried() -> Mapping[tuple[str, str], Trial]:
+    """Return the suite's own trials, from the page that is kept."""
+    return selftest.kept().trials
 
 
 def shipped(fault: Fault) -> str:
-    """Return links to the public defects of this kind."""
-    found = [SHIPPED[key] for key in fault.shipped]
-    return ", ".join(f"[{prose(defect.project)}]({defect.url})" for defect in found)
+    """Return links to the public defects of this kind, as a sentence; "" where none is known."""
+    links = [f"[{prose(SHIPPED[key].project)}]({SHIPPED[key].url})" for key in fault.shipped]
+    return f" Shipped in {', '.join(links)}." if links else ""
 
 
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:

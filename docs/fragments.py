@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
 import click
 from headcheck.adapters import declared
+from headcheck.cases import Case
 from headcheck.cli import run as run_command
 from headcheck.families.dropout import FALSE_ALARM
 from headcheck.families.masks import LARGEST_SCORE
 from headcheck.pool import ALPHABET, PROFILES
 from headcheck.reference import bound
 from headcheck.reference.dtypes import FORMATS
+from headcheck.reference.faults.catalogue import FAULTS
+from headcheck.reference.styles.catalogue import STYLES
 from headcheck.reports.outputs import FORMATS as OUTPUTS
 from headcheck.reports.outputs import renderer
 from headcheck.reports.words import SIGNS
-from headcheck.specification import specification
+from headcheck.selftest import Trial
+from headcheck.specification import FAMILIES, named, specification
 from headcheck.verdicts import BROKEN, Status
 
+from . import selftest
 from .catalogue import described_capabilities, prose, table
 
 
@@ -29,6 +34,11 @@ def fragments() -> dict[str, str]:
     """Return what `{{ name }}` stands for in the pages."""
     return {
         "requirements": str(len(specification())),
+        "families": str(len(FAMILIES)),
+        "faults": str(len(FAULTS)),
+        "wrong_classes": str(sum(len(fault.frameworks) for fault in FAULTS)),
+        "styles": str(len(STYLES)),
+        "trials": trials(),
         "verdicts": verdicts(),
         "profiles": profiles(),
         "settings": settings(),
@@ -37,6 +47,8 @@ def fragments() -> dict[str, str]:
         "capabilities": capabilities(),
         "class_attribute": class_attribute(),
         "formats": formats(),
+        "alphabet": alphabet(),
+        "smoke_shapes": str(PROFILES["smoke"].shapes),
         "deviations": f"{bound.K:g}",
         "noisy_runs": str(bound.RUNS),
         "shared_variance": f"{bound.SHARED:g}",
@@ -140,12 +152,58 @@ def formats() -> str:
     return "\n".join(table(("dtype", "unit roundoff", "of its sums", "smallest", "largest"), rows))
 
 
+def alphabet() -> str:
+    """Return the table of shapes that all requirements share."""
+    rows = [
+        (
+            *map(str, (case.batch, case.n_q, case.n_k, case.num_heads, case.d_k, case.d_model)),
+            ", ".join(_coincidences(case)) or "all distinct",
+        )
+        for case in ALPHABET
+    ]
+    return "\n".join(table(("B", "n_q", "n_k", "h", "d_k", "d", "what coincides"), rows))
+
+
+def _coincidences(case: Case) -> Iterator[str]:
+    """Yield which sizes of a case are equal, as chains like B = h."""
+    named_sizes = case.sizes | {"d_k": case.d_k, "d": case.d_model}
+    if case.itself:
+        yield "query, key and value are one array"
+        del named_sizes["n_k"]
+    for size in dict.fromkeys(named_sizes.values()):
+        names = [name for name, value in named_sizes.items() if value == size]
+        if len(names) > 1:
+            yield " = ".join(names)
+
+
+def trials() -> str:
+    """Return the table of the suite's own trials, a line a family, from the page that is kept."""
+    kept = selftest.kept().trials.values()
+    faults = [trial for trial in kept if trial.meant]
+    rows = []
+    for family in FAMILIES:
+        of_family = [trial for trial in faults if named(trial.meant).info.family == family]
+        cells = [_caught([one for one in of_family if one.framework == name]) for name in selftest.FRAMEWORKS]
+        rows.append((family, *cells))
+    rows.append(
+        ("all", *(_caught([one for one in faults if one.framework == f]) for f in selftest.FRAMEWORKS))
+    )
+    right = [trial for trial in kept if not trial.meant]
+    peace = [[one for one in right if one.framework == name] for name in selftest.FRAMEWORKS]
+    rows.append(("right styles left in peace", *map(_caught, peace)))
+    return "\n".join(table(("faults of", *selftest.FRAMEWORKS), rows))
+
+
+def _caught(tried: Sequence[Trial]) -> str:
+    return f"{sum(one.good for one in tried)} of {len(tried)}" if tried else "–"
+
+
 def schema() -> str:
     """Return the fields of a results file, object by object."""
     document = json.loads(files("headcheck").joinpath("results.schema.json").read_text("utf-8"))
     parts = [document["description"], "", *_fields(document)]
     for name, definition in document["$defs"].items():
-        parts += ["", f"### {name}", "", definition["description"], "", *_fields(definition)]
+        parts += ["", f"## {name}", "", definition["description"], "", *_fields(definition)]
     return "\n".join(parts)
 
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
-from typing import Protocol
+from types import MappingProxyType
+from typing import Any, Protocol
 
 from headcheck.verdicts import Level, RequirementInfo
+from markupsafe import Markup
 
 from .document import draw
 from .words import counted
@@ -54,9 +57,21 @@ class Trial(Protocol):
         """Whether the suite did right by it."""
 
 
-def render(trials: Sequence[Trial], requirements: Sequence[RequirementInfo], profile: str) -> str:
-    """Return the HTML page of the suite's trials: one file that loads nothing, like the report of a run."""
-    return draw("kill_matrix.html.jinja", kills=Kills(tuple(trials), tuple(requirements), profile))
+def render(
+    trials: Sequence[Trial],
+    requirements: Sequence[RequirementInfo],
+    profile: str,
+    *,
+    quick: Sequence[str] = (),
+    codes: Mapping[tuple[str, str], str] = MappingProxyType({}),
+) -> str:
+    """Return the HTML page of the suite's trials: one file that loads nothing, like the report of a run.
+
+    On the frameworks of ``quick`` a fault was judged by the requirement meant for it alone.  ``codes`` holds,
+    by framework and name, a fingerprint of what was tried.
+    """
+    kills = Kills(tuple(trials), tuple(requirements), profile, tuple(quick), codes)
+    return draw("kill_matrix.html.jinja", kills=kills)
 
 
 @dataclass(frozen=True)
@@ -139,6 +154,8 @@ class Kills:
     trials: tuple[Trial, ...]
     requirements: tuple[RequirementInfo, ...]
     profile: str
+    quick: tuple[str, ...] = ()
+    codes: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @cached_property
     def faults(self) -> list[Fault]:
@@ -191,6 +208,20 @@ class Kills:
         found = [Hole(t.verdict, t.name, t.framework, _what(t)) for t in self.trials if not t.good]
         idle = [info for info, meant, _ in self.power if not meant and info.level is not Level.INFO]
         return found + [Hole("untried", info.id, "everywhere", "no fault is planted for it") for info in idle]
+
+    @property
+    def data(self) -> Markup:
+        """What was tried, as JSON that can stand in a page: one line a trial."""
+        requirements = json.dumps([info.id for info in self.requirements])
+        lines = [
+            json.dumps(f"{t.framework} {t.name}") + ": " + json.dumps(self._held(t)) for t in self.trials
+        ]
+        text = f'{{"requirements": {requirements},\n"trials": {{\n' + ",\n".join(lines) + "\n}}\n"
+        return Markup(text.replace("<", "\\u003c"))
+
+    def _held(self, trial: Trial) -> Mapping[str, Any]:
+        code = self.codes.get((trial.framework, trial.name), "")
+        return {"code": code, "caught_by": trial.caught_by, "messages": trial.messages, "error": trial.error}
 
     @property
     def headline(self) -> str:

@@ -19,7 +19,7 @@ IMPORTED = {"torch": "torch", "jax": "jax", "nnx": "flax", "linen": "flax"}
 
 def environment(item: pytest.Item) -> str:
     """Return the tox environment in which a test runs."""
-    for name in (*FRAMEWORKS, "numpy", "page"):
+    for name in (*FRAMEWORKS, "numpy", "page", "docs"):
         if item.get_closest_marker(name):
             return name
     if "tests/page/" in item.nodeid.replace(os.sep, "/"):
@@ -33,7 +33,7 @@ def environment(item: pytest.Item) -> str:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    for name in ("numpy", *FRAMEWORKS, "page"):
+    for name in ("numpy", *FRAMEWORKS, "page", "docs"):
         config.addinivalue_line("markers", f"{name}: runs in the tox environment of this name")
 
 

@@ -79,6 +79,8 @@ def command(
     if html:
         from headcheck.reports.kill_matrix import render
 
-        html.write_text(render(trials, [one.info for one in requirements], profile), encoding="utf-8")
+        infos = [one.info for one in requirements]
+        page = render(trials, infos, profile, quick=chosen if quick else ())
+        html.write_text(page, encoding="utf-8")
         click.echo(f"Matrix: {html}")
     return 1 if holes else 0
