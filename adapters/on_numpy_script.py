@@ -74,13 +74,13 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
     asked = adapter.asks_for_weights(call)
     given = adapter.arguments(call, symbols, training=call.training, weights=asked)
     attend = written(method, *given)
-    made = taken_apart(attend, adapter.answer) if asked else output_of(attend, adapter.answer)
+    answered = taken_apart(attend, adapter.answer) if asked else output_of(attend, adapter.answer)
     if of == "operations":
         counted = [f"query, key, value = (x.view(Counted) for x in ({', '.join(list(inputs)[:3])}))"]
         imported, rest = lines[: 1 + len(imports)], lines[1 + len(imports) :]
         counter = COUNTED.splitlines()
-        return [*imported, *counter, *rest, *counted, *made, "operations = Counted.operations"]
-    lines += made
+        return [*imported, *counter, *rest, *counted, *answered, "operations = Counted.operations"]
+    lines += answered
     results = ["output", *(["weights"] if adapter.answer.has_weights and asked else [])]
     shape = shape_seen(of.removeprefix("stage ")) if of.startswith("stage ") else []
     lines += [f"{name} = np.asarray({name}, dtype=np.float64)" for name in results]

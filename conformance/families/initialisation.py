@@ -119,7 +119,8 @@ def distinct(attend: Attend, case: Case) -> Failure | None:
         if np.array_equal(one, two) or np.array_equal(one, two.T):
             message = f"{name} and {other} start with the same numbers"
             turned = "" if np.array_equal(one, two) else ".T"
-            shown = Shown("found > 0", f"np.abs({source(name)} - {source(other)}{turned}).max()", "parameters")
+            apart = f"np.abs({source(name)} - {source(other)}{turned}).max()"
+            shown = Shown("found > 0", apart, "parameters")
             return Failure(message, build=fresh(case, attend), shown=shown)
     again = attend.read(replace(fresh(case, attend), seed=case.seed + 1))
     attend.measured["another seed gives other weights"] = not np.array_equal(parameters.W_q, again.W_q)
