@@ -19,10 +19,12 @@ from . import discovery, trial
 from .declared import declared, overridden
 from .importing import is_the_users
 from .projections import Kind, Orders, Storage, alternatives, as_stored, one_token, reordered, storage
-from .protocol import Adapter, Build, Call, Capability, Conventions, DType, Result, SubjectError
+from .protocol import Adapter, Build, Call, Capability, Conventions, DType, Layout, Result, SubjectError
+from .scripting import TURN, Symbol
 from .storage import Slot
 from .trial import Answer
 
+INPUTS = ("query", "key", "value")
 IGNORED = ("memory", "lengths")  # roles of arguments that are never given
 PADDING_TRUE = "block"  # a padding mask marks the padding, as in torch.nn.MultiheadAttention
 
@@ -37,6 +39,7 @@ class ByNames(Adapter):
         self.subject_name = subject
         self.said = declared(implementation, subject)
         self.constructor = discovery.constructor(implementation, subject)
+        self.layout: Layout = self.said.get("layout", "batch first")
         self._known: dict[tuple[int, bool], Sequence[Slot]] = {}
         self._asked: set[str] = set()  # roles that a constructor took from a configuration
 
@@ -94,13 +97,23 @@ class ByNames(Adapter):
         self, call: Call, given: Mapping[str, Any], *, training: bool
     ) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments of forward; ``given`` are query, key, value, mask and padding."""
-        values = {**given, "causal": call.causal, "need weights": True, "average": False}
+        values = {**self._turned(given), "causal": call.causal, "need weights": True, "average": False}
         values |= {"training": training, "deterministic": not training}
         if "mask" in given:
             values["additive"] = given["mask"]
         if call.build.scale is not None:
             values["scale"] = call.build.scale
         return self.forward.arguments(values)
+
+    def _turned(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments in the layout of the class, one object in several roles staying one."""
+        if self.layout == "batch first":
+            return dict(given)
+        turned: dict[int, Any] = {}
+        for value in (given[name] for name in INPUTS if name in given):
+            known = isinstance(value, Symbol)
+            turned[id(value)] = Symbol(f"{value}{TURN}") if known else value.swapaxes(0, 1)
+        return {name: turned.get(id(value), value) for name, value in given.items()}
 
     def accepted(self, call: Call) -> Call:
         """Return the call with its mask in a form that the class takes.
@@ -159,23 +172,44 @@ class ByNames(Adapter):
     def answer(self) -> Answer:
         """Where the class leaves its results, by a plain call."""
         try:
-            value = self.plain(self.trial_module, self.trial_call)
+            return self._answered(self.layout)
         except BaseException as error:  # judged where it is met again, with its case and its proof
             if is_the_users(error):
                 raise
-            return Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
-        return trial.answer(value, self.trial_call, self.kind.attributes(self.trial_module))
+            answer = Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
+        if "layout" in self.said or "key" not in self.forward:
+            return answer
+        try:  # queries and keys of two lengths are two batch sizes to a class that is sequence first
+            return self._answered("sequence first", sure=True)
+        except BaseException as error:
+            if is_the_users(error):
+                raise
+            self.layout = "batch first"
+            return answer
+
+    def _answered(self, layout: Layout, *, sure: bool = False) -> Answer:
+        """Return where the results of a plain call in this layout are; LookupError where it must be sure."""
+        self.layout = layout
+        value = self.plain(self.trial_module, self.trial_call)
+        batch, length, width = self.trial_call.query.shape
+        shape = (batch, length, width) if layout == "batch first" else (length, batch, width)
+        answer = trial.answer(value, self.trial_call, shape, self.kind.attributes(self.trial_module))
+        output = trial.parts(value).get(answer.output, value)
+        if sure and tuple(getattr(output, "shape", ())) != shape:
+            raise LookupError(f"no output of shape {shape}")
+        return answer
 
     def results(self, module: Any, value: Any) -> tuple[Any, Any] | None:
         """Return output and weights (None: there are none) of what came back; None where it is neither."""
         where = self.answer
-        if self.kind.is_array(value):
-            kept = getattr(module, where.kept, None) if where.kept else None
-            return value, kept if self.kind.is_array(kept) else None
-        if not isinstance(value, tuple | list) or len(value) <= where.output:
-            return None
-        output, place = value[where.output], where.weights
-        weights = None if place is None or place >= len(value) else value[place]
+        found = trial.parts(value)
+        output = value if self.kind.is_array(value) else found.get(where.output)
+        weights = found.get(where.weights) if where.weights else None
+        if where.kept:
+            kept = getattr(module, where.kept, None)
+            weights = kept if self.kind.is_array(kept) else None
+        if self.layout == "sequence first" and self.kind.is_array(output):
+            output = output.swapaxes(0, 1)
         fine = self.kind.is_array(output) and (weights is None or self.kind.is_array(weights))
         return (output, weights) if fine else None
 
@@ -184,8 +218,10 @@ class ByNames(Adapter):
         """Which masks the class takes, and what it says of itself."""
         additive = "additive" in self.forward
         if self.answer.raised or not (additive or "mask" in self.forward):
-            return overridden(Conventions(), self.said)
-        return trial.conventions(self.plainly, self.trial_call, self.said, additive=additive)
+            taken = overridden(Conventions(), self.said)
+        else:
+            taken = trial.conventions(self.plainly, self.trial_call, self.said, additive=additive)
+        return replace(taken, layout=self.layout)
 
     def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:
         """Return the dtypes that the class says it is meant for, or those in which a plain call runs."""
@@ -242,7 +278,7 @@ class ByNames(Adapter):
         held = {role: f"{path} ({stored[role[:3]]})" for role, path in self.storage.found.items()}
         stages = {f"stage {stage}": name for stage, name in discovery.stages(type(self.trial_module)).items()}
         where = self.answer
-        weights = f"self.{where.kept}" if where.kept else f"returned, item {where.weights}"
+        weights = f"self.{where.kept}" if where.kept else f"returned{where.weights}"
         padding = self.forward.names.get("padding", ())
         meaning = f"True means {self.said.get('padding_true', PADDING_TRUE)}"
         return {

@@ -210,10 +210,12 @@ def advice(subject: str) -> str:
 
 
 def stages(implementation: type) -> dict[str, str]:
-    """Return which methods make an intermediate result: "split", "combined", "context" -> method."""
-    methods = {
-        normal(name): name for name in dir(implementation) if callable(getattr(implementation, name, None))
-    }
+    """Return which methods make an intermediate result: "split", "combined", "context" -> method.
+
+    A method whose name starts with an underscore is nobody's business.
+    """
+    public = (name for name in dir(implementation) if not name.startswith("_"))
+    methods = {normal(name): name for name in public if callable(getattr(implementation, name, None))}
     found: dict[str, str] = {}
     for stage, names in STAGES.items():
         method = next((methods[normal(name)] for name in names.split() if normal(name) in methods), None)

@@ -63,11 +63,11 @@ FORWARD: Synonyms = {
 }
 
 STAGES: Synonyms = {
-    "split": "split_heads split_into_heads split to_heads separate_heads _split_heads transpose_qkv",
-    "combined": "combine_heads merge_heads concat_heads concat join_heads _merge_heads transpose_output",
+    "split": "split_heads split_into_heads split to_heads separate_heads transpose_qkv",
+    "combined": "combine_heads merge_heads concat_heads concat join_heads transpose_output",
     "scores": "scores compute_scores attention_scores",
     "context": "scaled_dot_product_attention scaled_dot_product scaled_dot_attention dot_product_attention "
-    "attention attend _attn calculate_attention compute_attention",
+    "attention attend calculate_attention compute_attention",
 }
 
 QUERY = {"q", "query", "queries", "qs"}
@@ -77,7 +77,7 @@ OUT = {"o", "out", "output", "outputs"}
 # Words that say "a projection" and not which one.
 FILLER = (
     "w weight weights wt matrix mat kernel proj projs projection projections project projector "
-    "linear linears lin fc dense to layer layers net transform attn att attention mha head heads "
+    "linear linears lin fc dense conv to layer layers net transform attn att attention mha head heads "
     "multihead c self final"
 )
 BIAS = {"b", "bias", "biases"}

@@ -29,7 +29,6 @@ from .on_jax_method import Method, Unreadable
 from .on_jax_object_script import object_source
 from .on_jax_objects import Objects
 from .on_jax_script import Source
-from .on_jax_slots import taken
 from .on_jax_stages import watched
 from .protocol import Build, Call, Capability, Declaration, Result, Variant
 
@@ -57,14 +56,14 @@ class ClassAdapter(JaxAdapter):
     @cached_property
     def _method(self) -> Method:
         method = Method(self._objects, self._said)
-        if "stored" not in self._said:
-            self._objects.outward = method.reads_transposed()
+        self._objects.orders = method.orders()
         return method
 
     def declare(self) -> Declaration:
         """Return what the class offers, by its parameters and by tracing calls of it."""
         objects, method = self._objects, self._method
-        held = {name: ".".join(slot.names) for name, slot in objects.slots.items()}
+        slots = objects.places(objects.size).slots
+        held = {name: f"{slot.path} ({slot})" for slot in slots for name in slot.names}
         untraceable = method.untraceable
         notes = [method.answer.note, untraceable and f"runs eagerly, for it cannot be jitted: {untraceable}"]
         return Declaration(
@@ -92,7 +91,7 @@ class ClassAdapter(JaxAdapter):
             "padding": "padding" in forward,
             "causal": "causal" in forward,
             "scale": "scale" in forward or "scale" in constructor,
-            "bias": "b_q" in self._objects.slots,
+            "bias": {"b_q", "b_k", "b_v", "b_o"} <= self._objects.places(self._objects.size).parameters,
             "gradients": not untraceable,
             "dropout": "dropout" in constructor and switch,
             "indivisible": "d_model" in constructor and "d_k" not in constructor,
@@ -126,7 +125,7 @@ class ClassAdapter(JaxAdapter):
 
     def read(self, module: Module) -> Parameters:
         """Return the weights that the object itself holds."""
-        return taken(leaves(self._held(module)), self._objects.slots)
+        return self._objects.places(module.build).taken(leaves(self._held(module)))
 
     def weights_of(self, module: Module) -> Parameters:
         """Return the weights of a call: those written, without a detour through an object."""
@@ -143,7 +142,7 @@ class ClassAdapter(JaxAdapter):
             with precision_of(build.dtype):
                 dtype = DTYPES[build.dtype]
                 arrays = {name: jnp.asarray(array, dtype) for name, array in module.parameters.items()}
-                module.held = objects.filled(own, arrays)
+                module.held = objects.filled(own, build, arrays)
         return module.held
 
     def spoken(self, call: Call) -> Call:
@@ -156,14 +155,15 @@ class ClassAdapter(JaxAdapter):
     def inputs(self, module: Module, call: Call) -> dict[str, Any]:
         """Return the arguments of the call, and what the object holds besides weights."""
         objects = self._objects
-        state = {"state": objects.state(self._held(module))} if objects.stateful else {}
+        state = {"state": objects.state(self._held(module), module.build)} if objects.stateful else {}
         return super().inputs(module, call) | state
 
     def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
         """Call the object itself where nothing is traced, and otherwise a copy that holds the tracers."""
         if self.runs_eagerly(path) and not isinstance(parameters["W_q"], jax.core.Tracer):
             return self._method(self._held(path.module), path, inputs)
-        own = self._objects.filled(self._objects.template(path.build), parameters, inputs.get("state"))
+        build, state = path.build, inputs.get("state")
+        own = self._objects.filled(self._objects.template(build), build, parameters, state)
         return self._method(own, path, inputs)
 
     def call(self, module: Module, call: Call) -> Result:
@@ -181,9 +181,8 @@ class ClassAdapter(JaxAdapter):
             path = self.path(module, call)
             with precision_of(call.build.dtype):
                 parameters, inputs, _ = self.arguments(module, call)
-                own = self._objects.filled(
-                    self._objects.template(path.build), parameters, inputs.get("state")
-                )
+                build, state = path.build, inputs.get("state")
+                own = self._objects.filled(self._objects.template(build), build, parameters, state)
                 seen = watched(own, discovery.stages(type(own)))
                 jax.eval_shape(lambda given: self._method(own, path, given), inputs)
         ends = {"output": result.output, "weights": result.weights}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .discovery import Matched
 from .importing import name_of, statements
+from .on_jax_leaves import Names, leaves
+from .on_jax_linen import Bound
 from .on_jax_method import Method
 from .on_jax_objects import Objects
 from .on_jax_script import Source
-from .on_jax_slots import WRAPPERS, Slot
+from .on_jax_slots import WRAPPERS
 from .protocol import Build, Call, SubjectError, Variant
 
 
@@ -22,13 +26,17 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     if "config" in objects.constructor:
         raise SubjectError(f"{objects.subject}: no script, for its constructor takes a configuration object")
     made, arguments = constructed(objects, call.build), called(method.matched, call)
-    name = "" if method.name == "__call__" else f".{method.name}"
+    linen = isinstance(objects.trial, Bound)
+    if linen:
+        keyed = [f'rngs={{"dropout": jax.random.key({call.seed})}}'] if call.training else []
+        arguments = ", ".join(['{"params": params}', arguments, *keyed])
+    name = ".apply" if linen else "" if method.name == "__call__" else f".{method.name}"
     where = method.answer
     if variant.weights:
-        weights = f"module.{where.kept}" if where.kept else f"returned[{where.weights}]"
-        results = f"returned{'' if where.kept else f'[{where.output}]'}, {weights}"
+        weights = f"module.{where.kept}" if where.kept else f"returned{where.weights}"
+        results = f"returned{where.output}, {weights}"
     else:
-        results = f"returned[{where.output}] if isinstance(returned, tuple | list) else returned"
+        results = f"returned{where.output}"
     nnx = ["from flax import nnx"] if "nnx." in made + arguments else []
     return Source(
         imports=[*statements(objects.subject, objects.implementation), *nnx],
@@ -72,21 +80,41 @@ def constructed(objects: Objects, build: Build) -> str:
 
 
 def assigned(objects: Objects, call: Call) -> list[str]:
-    """Return the lines that put the weights into ``module``; zeros into a bias that the call lacks."""
+    """Return the lines that put the weights into ``module``; zeros into a bias that the call lacks.
+
+    A linen module is given them beside it, as ``params``.
+    """
+    linen = isinstance(objects.trial, Bound)
     targets: dict[str, str] = {}
+    beside: dict[Names, str] = {}
     lines = []
-    for name, slot in objects.slots.items():
-        value = name + (".T" if slot.transposed else "")
-        if getattr(call.parameters, name) is None:
+    places, held = objects.places(call.build), leaves(objects.template(replace(call.build, seed=0)))
+    for slot in places.slots:
+        names, shape = places.of(slot), tuple(held[places.of(slot)].shape)
+        value = slot.source(call.build, shape, "jnp")
+        if getattr(call.parameters, slot.names[0]) is None:
             if "bias" in objects.constructor:
                 continue
-            value = f"jnp.zeros({call.build.d_model}, dtype=jnp.{call.build.dtype})"
-        if len(slot.names) == 1 and not objects.frozen:
-            targets[f"module.{slot.names[0]}"] = value
+            value = f"jnp.zeros({shape}, dtype=jnp.{call.build.dtype})"
+        if linen:
+            beside[names[1:]] = value
+        elif len(names) == 1 and not objects.frozen:
+            targets[f"module.{names[0]}"] = value
         else:
-            lines.append(_assignment(objects, slot, value))
+            lines.append(_assignment(objects, names, value))
+    if linen:
+        return [f"params = {nested(beside)}"]
     together = [f"{', '.join(targets)} = {', '.join(targets.values())}"] if targets else []
     return [*together, *lines]
+
+
+def nested(sources: Mapping[Names, str]) -> str:
+    """Return source of nested dicts."""
+    if () in sources:
+        return sources[()]
+    tops = dict.fromkeys(names[0] for names in sources)
+    below = {top: {names[1:]: source for names, source in sources.items() if names[0] == top} for top in tops}
+    return "{" + ", ".join(f'"{top}": {nested(inner)}' for top, inner in below.items()) + "}"
 
 
 def called(method: Matched, call: Call) -> str:
@@ -113,17 +141,22 @@ def _listed(arguments: list[Any], keywords: dict[str, Any]) -> str:
     return ", ".join([*map(str, arguments), *(f"{name}={text}" for name, text in keywords.items())])
 
 
-def _assignment(objects: Objects, slot: Slot, value: str) -> str:
-    """Return the line that puts a value into a slot, as the object allows it."""
-    names = [name for name in slot.names if name not in WRAPPERS]
+def _assignment(objects: Objects, path: Names, value: str) -> str:
+    """Return the line that puts a value where a path leads, as the object allows it."""
+    names = [name for name in path if name not in WRAPPERS]
     holder, own = "module", objects.trial
     for name in names[:-1]:
-        is_entry = isinstance(own, dict)
-        holder += f"[{name!r}]" if is_entry else f".{name}"
-        own = own[name] if is_entry else getattr(own, name)
+        if isinstance(own, dict):
+            holder, own = f"{holder}[{name!r}]", own[name]
+        elif name.isdigit():
+            holder, own = f"{holder}[{name}]", own[int(name)]
+        else:
+            holder, own = f"{holder}.{name}", getattr(own, name)
     if isinstance(own, dict):
         return f"{holder}[{names[-1]!r}] = {value}"
-    if len(names) < len(slot.names):
+    if isinstance(own, list):
+        return f"{holder}[{names[-1]}] = {value}"
+    if len(names) < len(path):
         return f"{holder}.{names[-1]}.set_value({value})"
     if objects.frozen:
         return f"object.__setattr__({holder}, {names[-1]!r}, {value})"

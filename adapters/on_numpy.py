@@ -36,8 +36,13 @@ VARIANTS = {"default": False, "same object": True}  # name -> one object as quer
 
 
 def _attributes(thing: Any) -> Mapping[str, Any]:
-    held = vars(thing) if hasattr(thing, "__dict__") else {}
-    return {name: value for name, value in held.items() if not name.startswith("_") and _holds(value)}
+    held = thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})
+    return {name: value for name, value in held.items() if not _private(name) and _holds(value)}
+
+
+def _private(name: Any) -> bool:
+    """Return whether an attribute is nobody's business, or a key is none that a path can hold."""
+    return not isinstance(name, str) or name.startswith("_") or "." in name
 
 
 def _holds(value: Any) -> bool:
@@ -45,7 +50,9 @@ def _holds(value: Any) -> bool:
         return len(value) > 0 and all(map(_holds, value))
     if isinstance(value, np.ndarray):
         return value.dtype.kind == "f" and value.ndim > 0
-    arrays = vars(value).values() if hasattr(value, "__dict__") and not isinstance(value, type) else ()
+    if isinstance(value, type):
+        return False
+    arrays = (value if isinstance(value, dict) else getattr(value, "__dict__", {})).values()
     return any(isinstance(array, np.ndarray) for array in arrays)
 
 
@@ -221,7 +228,7 @@ class ClassAdapter(ByNames):
             output=self.numbers(output),
             weights=self.numbers(weights),
             dtype="" if output is None else str(output.dtype),
-            stages=seen | shapes,
+            stages=(seen if self.layout == "batch first" else {}) | shapes,
             written_to=tuple(
                 name for name, held in before.items() if inputs[name].tobytes() != held.tobytes()
             ),
@@ -248,7 +255,9 @@ def place(module: Any, path: str, array: Any) -> None:
     """Put an array where a path leads."""
     *outer, last = path.split(".")
     holder = at(module, ".".join(outer)) if outer else module
-    if last.isdigit():
+    if last.startswith("["):
+        holder[last[2:-2]] = array
+    elif last.isdigit():
         holder[int(last)] = array
     else:
         setattr(holder, last, array)

@@ -33,7 +33,7 @@ def script(adapter: ClassAdapter, call: Call, module: Any, parameters: Parameter
     symbols = {name: Symbol(name) for name in inputs}
     method = "module.forward" if hasattr(module, "forward") else "module"
     attend = written(method, *adapter.arguments(call, symbols, training=call.training))
-    lines += taken_apart(attend, adapter.answer)
+    lines += taken_apart(attend, adapter.answer, adapter.layout)
     results = ["output", *(["weights"] if adapter.answer.has_weights else [])]
     return [*lines, *(f"{name} = np.asarray({name}, dtype=np.float64)" for name in results)]
 

@@ -60,11 +60,12 @@ class ClassAdapter(ByNames, TorchAdapter):
     def modes(self) -> Mapping[str, Mode]:
         """The paths: eval first, and training with a dropout of zero where the class lets it be set."""
         fixed = any(isinstance(module, nn.Dropout) and module.p for module in self.trial_module.modules())
+        alone = "key" not in self.forward  # self-attention: the one argument plays all three roles
         return {
-            "eval": Mode(),
-            **({} if fixed else {"train": Mode(training=True, gradients=True)}),
-            "grad": Mode(gradients=True),
-            **({"same object": Mode(itself=True)} if "key" in self.forward else {}),
+            "eval": Mode(itself=alone),
+            **({} if fixed else {"train": Mode(training=True, gradients=True, itself=alone)}),
+            "grad": Mode(gradients=True, itself=alone),
+            **({} if alone else {"same object": Mode(itself=True)}),
         }
 
     def make(self, build: Build) -> nn.Module:
@@ -90,7 +91,8 @@ class ClassAdapter(ByNames, TorchAdapter):
             returned = self._sorted(module, self._passed(module, call, inputs))
         made = {"weights": returned.weights, "output": returned.output}
         shapes = {name: tuple(value.shape) for name, value in made.items() if value is not None}
-        return replace(returned, stages=seen | shapes)
+        inner = seen if self.layout == "batch first" else {}
+        return replace(returned, stages=inner | shapes)
 
     def script(self, call: Call, name: str = "result") -> list[str]:
         """Return plain torch that makes this call."""

@@ -28,7 +28,7 @@ def script(adapter: ClassAdapter, call: Call, module: nn.Module) -> list[str]:
     source = Source(
         [*statements(adapter.subject_name, adapter.implementation), *needed(made)],
         module_of(made, weights, call, mode),
-        taken_apart(written("module", *given), adapter.answer),
+        taken_apart(written("module", *given), adapter.answer, adapter.layout),
         adapter.answer.has_weights,
     )
     return script_of(call, mode, inputs, source)

@@ -54,7 +54,13 @@ def _holds(value: Any) -> bool:
 
 
 def _rows(layer: Any) -> str:
-    return "out" if isinstance(layer, nn.Linear) else "in" if type(layer).__name__ == "Conv1D" else ""
+    return (
+        "out"
+        if isinstance(layer, nn.Linear | nn.Conv1d)
+        else "in"
+        if type(layer).__name__ == "Conv1D"
+        else ""
+    )
 
 
 TORCH = Kind(

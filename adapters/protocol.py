@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float64
 
 DType = Literal["float64", "float32", "bfloat16", "float16"]
 MaskForm = Literal["bool", "int", "float", "additive"]
+Layout = Literal["batch first", "sequence first", "one example"]
 Memory = Literal["contiguous", "transposed", "expanded", "sliced"]
 
 Capability = Literal[
@@ -159,7 +160,7 @@ class Conventions:
     empty_row: Literal["uniform", "zeros", "unknown"] = "unknown"
     causal_alignment: Literal["top-left", "bottom-right"] = "top-left"
     softmax_dtype: Literal["", "float32"] = ""  # precision of the softmax where it is not the input's
-    layout: str = "batch first"
+    layout: Layout = "batch first"  # of the implementation; whatever crosses the protocol is batch first
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dis import get_instructions
 from functools import partial
 from importlib.util import find_spec
 from types import CodeType, FunctionType, ModuleType
@@ -22,7 +23,13 @@ from .protocol import Adapter, Build, SubjectError
 __all__ = ["BUILT_IN", "adapt", "expand", "installed", "load"]
 
 FRAMEWORKS = ("torch", "equinox", "flax", "haiku", "keras", "tensorflow", "mlx", "paddle", "jax", "numpy")
-DRIVEN = {"torch", "jax", "numpy"}
+DRIVEN = {
+    "torch": "torch",
+    "jax": "jax",
+    "flax": "jax",
+    "equinox": "jax",
+    "numpy": "numpy",
+}  # by which adapter
 DERIVED = {"torch.nn.modules.activation:MultiheadAttention": BUILT_IN["torch.nn:MultiheadAttention"].target}
 
 
@@ -71,7 +78,9 @@ def adapt(subject: Any, reference: str = "") -> Adapter:
         raise SubjectError(
             f"{reference}: is made with {framework}; expected PyTorch, JAX or NumPy.\n{advice(reference)}"
         )
-    return _made(named(f"headcheck.adapters.on_{framework}:ClassAdapter"), reference, subject, reference)
+    return _made(
+        named(f"headcheck.adapters.on_{DRIVEN[framework]}:ClassAdapter"), reference, subject, reference
+    )
 
 
 def framework_of(implementation: Callable[..., Any]) -> str:
@@ -115,7 +124,7 @@ def _globals_in(function: FunctionType) -> Iterator[Any]:
     names, codes = set[str](), [function.__code__]
     while codes:
         code = codes.pop()
-        names |= {*code.co_names}
+        names |= {step.argval for step in get_instructions(code) if step.opname == "LOAD_GLOBAL"}
         codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     yield from (function.__globals__[name] for name in names if name in function.__globals__)
     yield from inspect.getclosurevars(function).nonlocals.values()

@@ -5,8 +5,9 @@ No two axes of a trial are equal, so none is mistaken for another.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ Run = Callable[[Call], Result]
 
 @dataclass(frozen=True)
 class Answer:
-    """Where an implementation leaves its results."""
+    """Where an implementation leaves its results; a place is written as Python reaches it, see `parts`."""
 
-    output: int = 0  # place in the tuple that comes back
-    weights: int | None = 1  # the same for the attention weights; None where they do not come back
+    output: str = "[0]"  # place in what comes back
+    weights: str | None = "[1]"  # the same for the attention weights; None where they do not come back
     kept: str = ""  # the attribute that holds the attention weights instead
     single: bool = False  # no tuple comes back
     note: str = ""
@@ -49,22 +50,47 @@ def trial_call(build: Build, *, itself: bool) -> Call:
     return Call(build, query, query, query) if itself else Call(build, query, key, value)
 
 
-def answer(value: Any, call: Call, attributes: Mapping[str, Any]) -> Answer:
-    """Find output and weights by their shapes in what came back, or the weights in an attribute."""
+def parts(value: Any) -> dict[str, Any]:
+    """Return what a result holds, by the source that reaches it: "[0]", "['output']", ".output".
+
+    Empty for an array, and for anything else that is no collection of results.
+    """
+    if isinstance(value, Mapping):
+        return {f"[{key!r}]": item for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return {f"[{i}]": item for i, item in enumerate(value)}
+    if is_dataclass(value) and not hasattr(value, "shape"):
+        return {f".{field.name}": getattr(value, field.name) for field in fields(value)}
+    return {}
+
+
+def answer(value: Any, call: Call, wanted: tuple[int, ...], attributes: Mapping[str, Any]) -> Answer:
+    """Find output, of the shape wanted, and weights in what came back, or the weights in an attribute."""
     batch, n_q, n_k = *call.query.shape[:2], call.key.shape[1]
     maps = (batch, call.build.num_heads, n_q, n_k)
-    if not isinstance(value, tuple | list):
-        kept = next((name for name in KEPT if _shape(attributes.get(name)) == maps), "")
-        return Answer(0, None, kept, single=True)
-    shapes = [_shape(item) for item in value]
-    output = shapes.index(call.query.shape) if call.query.shape in shapes else 0
-    if maps in shapes:
-        return Answer(output, shapes.index(maps))
-    if (batch, n_q, n_k) in shapes:
-        note = "the attention weights come back averaged over the heads"
-        return Answer(output, shapes.index((batch, n_q, n_k)), note=note)
-    others = [i for i, shape in enumerate(shapes) if i != output and shape is not None]
-    return Answer(output, others[0] if others else None)
+    found = parts(value)
+    # Where all that came back is the output, attention weights may be kept on the object.
+    kept = next((name for name in KEPT if _shape(attributes.get(name)) == maps), "")
+    if not found:
+        return Answer("", None, kept, single=True)
+    shapes = {place: shape for place, item in found.items() if (shape := _shape(item)) is not None}
+    output = _place(shapes, wanted) or next(iter(found))
+    averaged = _place(shapes, (batch, n_q, n_k))
+    if weights := _place(shapes, maps):
+        return Answer(output, weights)
+    if averaged:
+        return Answer(output, averaged, note="the attention weights come back averaged over the heads")
+    others = [place for place, shape in shapes.items() if place != output and _pairs(shape, n_q, n_k)]
+    return Answer(output, None if kept else next(iter(others), None), kept)
+
+
+def _pairs(shape: tuple[int, ...], n_q: int, n_k: int) -> bool:
+    """Return whether an array has an axis for queries and one for keys, as no log sum exp has."""
+    return not Counter((n_q, n_k)) - Counter(shape)
+
+
+def _place(shapes: Mapping[str, tuple[int, ...]], wanted: tuple[int, ...]) -> str | None:
+    return next((place for place, shape in shapes.items() if shape == wanted), None)
 
 
 def dtypes(run: Run, call: Call, candidates: Iterable[DType]) -> tuple[DType, ...]:

@@ -160,6 +160,8 @@ def arguments(case: Case, attend: Attend) -> dict[str, dict[str, object]]:
     pairs = np.broadcast_to(rng.random((case.n_q, case.n_k)) < 0.5, full).copy()
     pairs[..., 0] = True
     pairs[..., -1, -1] = False
+    if not by_query(attend):
+        pairs[:] = pairs[..., -1:, :]
     padding = np.ones((case.batch, case.n_k), dtype=bool)
     padding[:, -2:] = False
     padding[:, 0] = True
@@ -169,6 +171,11 @@ def arguments(case: Case, attend: Attend) -> dict[str, dict[str, object]]:
         "causal": {"causal": True},
     }
     return {name: argument for name, argument in offered.items() if attend.offers(name)}
+
+
+def by_query(attend: Attend) -> bool:
+    """Return whether a mask may be another for each query, and not only for each key."""
+    return any("n_q" in shape.split() for shape in attend.conventions.mask_shapes)
 
 
 def together(call: Call, chosen: tuple[str, ...], offered: dict[str, dict[str, object]]) -> Call:
@@ -385,7 +392,7 @@ def future(attend: Attend, case: Case) -> Failure | None:
     MUST,
     shapes=6,
     needs={"mask", "parameters"},
-    situation=kinds("pairs", "heads"),
+    situation=kinds("pairs", "heads", "keys"),
     share=0.3,
     formula=r"M \in \{0, 1\}: \text{bool} = \text{int} = \text{float} = \text{additive } \{-\infty, 0\}",
     why="R torch read float masks as boolean and boolean ones as float (pull 1208); `~mask` on integers is "
@@ -421,10 +428,15 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
 )
 def empty_row(attend: Attend, case: Case) -> Failure | None:
     """A row with no key allowed is uniform or zero, finite, alike on every path, and disturbs no other."""
-    paths = ["", *(variant.name for variant in attend.variants(case.call))]
+    call = case.call
+    if not by_query(attend):  # then the whole first example is empty
+        allowed = np.ones((case.batch, case.num_heads, case.n_q, case.n_k), dtype=bool)
+        allowed[0] = False
+        call = replace(call, mask=Mask(allowed))
+    paths = ["", *(variant.name for variant in attend.variants(call))]
     first = None
     for path in paths:
-        [seen] = attend(replace(case.call, variant=path))
+        [seen] = attend(replace(call, variant=path))
         where = f" on the path {path!r}" if path else ""
         if not np.isfinite(seen.output.values).all():
             answer = np.where(np.isfinite(seen.output.exact()), seen.output.exact(), 0.0)

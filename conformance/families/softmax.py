@@ -31,9 +31,12 @@ def rowsum(attend: Attend, case: Case) -> Failure | None:
     rows = ~seen.expected.empty_rows[..., 0]
     unit = FORMATS[case.dtype].unit
     total = seen.weights.values.sum(axis=-1)
-    # Each weight carries the rounding of exp and quotient, and the row that of its sum, added up one by one.
+    # Each weight carries the rounding of exp and quotient, and the row that of its sum, added up one by one,
+    # or of its log sum exp, which is about its largest score.
     summed = np.sqrt(1.0 + case.n_k / 3.0)
-    bound = 12.0 * unit * (np.sqrt(np.square(seen.weights.values).sum(axis=-1)) + summed)
+    relevant = np.where(seen.expected.exact.weights > 0.0, np.abs(seen.expected.exact.scores), 0.0)
+    largest = relevant.max(axis=-1, initial=0.0)
+    bound = 12.0 * unit * (np.sqrt(np.square(seen.weights.values).sum(axis=-1)) + summed + largest)
     bad = rows & ~(np.abs(total - 1.0) <= bound)
     if not bad.any():
         return None
