@@ -64,6 +64,10 @@ class ByNames(Adapter):
         """Return an array of the framework as float64; None for anything else."""
 
     @abstractmethod
+    def holds_triangle(self, module: Any) -> bool:
+        """Return whether a module holds a triangular matrix, as for a causal mask."""
+
+    @abstractmethod
     def plainly(self, call: Call) -> Result:
         """Return a call's result on a fresh module, its mask handed over as it is."""
 
@@ -83,6 +87,7 @@ class ByNames(Adapter):
 
     def takes(self, role: str) -> bool:
         """Return whether the constructor has a parameter of this role, or asks its configuration for one."""
+        _ = self.trial_module
         return role in self.constructor or role in self._asked
 
     def slots(self, module: Any, build: Build) -> Sequence[Slot]:
@@ -101,6 +106,8 @@ class ByNames(Adapter):
         values |= {"training": training, "deterministic": not training}
         if "mask" in given:
             values["additive"] = given["mask"]
+        if {*self.forward.names.get("memory", ())} & self.forward.required:  # forward(x, memory)
+            values["memory"] = values["query"]
         if call.build.scale is not None:
             values["scale"] = call.build.scale
         return self.forward.arguments(values)
@@ -221,6 +228,9 @@ class ByNames(Adapter):
             taken = overridden(Conventions(), self.said)
         else:
             taken = trial.conventions(self.plainly, self.trial_call, self.said, additive=additive)
+            if "mask_forms" not in self.said and trial.adds_floats(self.plainly, self.trial_call, taken):
+                forms = ("additive" if form == "float" else form for form in taken.mask_forms)
+                taken = replace(taken, mask_forms=tuple(forms))
         return replace(taken, layout=self.layout)
 
     def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:
@@ -260,10 +270,10 @@ class ByNames(Adapter):
             "parameters": True,
             "read": True,
             "weights": self.answer.has_weights,
-            "cross": "key" in forward,
+            "cross": "key" in forward and not self.always_causal,
             "mask": "mask" in forward or "additive" in forward,
             "padding": "padding" in forward,
-            "causal": "causal" in forward,
+            "causal": "causal" in forward or self.always_causal,
             "scale": "scale" in forward or self.takes("scale"),
             "bias": len(biases) == 4,
             "indivisible": self.takes("d_model") and not self.takes("d_k"),
@@ -292,18 +302,19 @@ class ByNames(Adapter):
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know besides."""
-        ignored = [name for role in IGNORED for name in self.forward.names.get(role, ())]
-        notes = [self.answer.note, f"never given: {', '.join(ignored)}" if ignored else ""]
+        names = (name for role in IGNORED for name in self.forward.names.get(role, ()))
+        ignored = [name for name in names if name not in self.forward.required]
+        causal = "is causal in every call, and judged as that" if self.always_causal else ""
+        notes = [self.answer.note, causal, f"never given: {', '.join(ignored)}" if ignored else ""]
         return tuple(note for note in notes if note)
 
-    def refuse_causal(self, triangles: bool) -> None:
-        """Raise SubjectError for a class that is always causal: by its word, its name or a triangle."""
+    @cached_property
+    def always_causal(self) -> bool:
+        """Whether every call is causal: by the class's word, or by its name or a triangle, and by a call."""
         said = self.said.get("always_causal")
+        if said is not None:
+            return bool(said)
         free = "causal" in self.forward or self.takes("causal")
         named = "causal" in type(self.trial_module).__name__.lower()
-        if said or (said is None and not free and (named or triangles)):
-            raise SubjectError(
-                f"{self.subject_name}: is causal in every call; expected one that sees every key unless told "
-                "otherwise.\nGive forward an is_causal=False, or, if it is not so, put headcheck = "
-                '{"always_causal": False} into the class.'
-            )
+        hinted = not free and (named or self.holds_triangle(self.trial_module))
+        return hinted and not self.answer.raised and not trial.looks_ahead(self.plainly, self.trial_build)

@@ -14,7 +14,7 @@ Synonyms = Mapping[str, str]  # role -> names, most usual first
 CONSTRUCTOR: Synonyms = {
     "d_model": "d_model embed_dim embed_size emb_dim emb_size embedding_dim embedding_size hidden_size "
     "hidden_dim model_dim model_size dim n_embd n_embed num_hiddens num_hidden d d_in d_out in_dim out_dim "
-    "dim_in dim_out input_dim output_dim input_size output_size query_size key_size value_size in_features "
+    "dim_in dim_out query_dim input_dim output_dim input_size output_size query_size key_size value_size in_features "
     "out_features qkv_features features n_features channels width n_state emb k",
     "num_heads": "num_heads n_heads heads h n_head nhead num_head head num_attention_heads n_attention_heads "
     "attention_heads num_attn_heads attn_heads nh",
@@ -48,7 +48,7 @@ FORWARD: Synonyms = {
     "self": "x inputs input hidden_states hidden_state hidden tokens embeddings inp src seq sequence",
     "memory": "context memory kv x_kv inputs_kv encoder_hidden_states key_value_states encoder_output",
     "mask": "mask attn_mask attention_mask att_mask masks src_mask tgt_mask qk_mask",
-    "additive": "attn_bias attention_bias additive_mask",
+    "additive": "attn_bias attention_bias additive_mask bias",
     "padding": "key_padding_mask padding_mask pad_mask src_key_padding_mask",
     "lengths": "valid_lens valid_len valid_length valid_lengths key_lengths lengths seq_lens",
     "causal": "is_causal causal use_causal_mask",

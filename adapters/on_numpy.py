@@ -85,8 +85,6 @@ class ClassAdapter(ByNames):
 
     def declare(self) -> Declaration:
         """Find out what the class offers; SubjectError where it cannot be driven."""
-        held = vars(self.trial_module).values()
-        self.refuse_causal(any(isinstance(array, np.ndarray) and _is_triangle(array) for array in held))
         training = self.takes("dropout") and {"training", "deterministic"} & {*self.forward.names}
         return Declaration(
             framework="numpy",
@@ -102,6 +100,7 @@ class ClassAdapter(ByNames):
             source=source_of(self.implementation),
             found=self.found(),
             notes=self.notes(),
+            always_causal=self.always_causal,
         )
 
     def make(self, build: Build) -> Any:
@@ -185,6 +184,11 @@ class ClassAdapter(ByNames):
     def plainly(self, call: Call) -> Result:
         """Return a call's result on a fresh module, its mask handed over as it is."""
         return self._call(self.build(call.build), call)
+
+    def holds_triangle(self, module: Any) -> bool:
+        """Return whether an attribute is triangular."""
+        held = vars(module).values()
+        return any(isinstance(array, np.ndarray) and _is_triangle(array) for array in held)
 
     def put(self, module: Any, slots: Sequence[Slot], parameters: Parameters, build: Build) -> None:
         """Put the weights in, in the dtype of the build."""

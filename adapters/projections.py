@@ -144,8 +144,9 @@ def _leaves(module: Any, path: str, num_heads: int, subject: str, kind: Kind) ->
     value = at(module, path)
     weight = _first(value, kind.weight, kind)
     if isinstance(value, kind.lists):
-        for i in range(len(value)):
-            yield from _leaves(module, f"{path}.{i}", num_heads, subject, kind)
+        for i, item in enumerate(value):
+            if kind.is_array(item) or isinstance(item, kind.lists) or kind.attributes(item):  # no dropout
+                yield from _leaves(module, f"{path}.{i}", num_heads, subject, kind)
     elif kind.is_array(value):
         yield Leaf(path)
     elif weight:

@@ -176,6 +176,7 @@ class Declaration:
     source: str = ""  # "path:line" of the implementation, where it has one
     found: Mapping[str, str] = field(default_factory=dict)  # what discovery matched: role -> attribute
     notes: tuple[str, ...] = ()
+    always_causal: bool = False  # in every call, whatever is asked; such a one is given no cross-attention
     sizes: tuple[tuple[int, int], ...] = ()  # (d_model, num_heads) it is used with, where that is known
 
     @property

@@ -69,7 +69,7 @@ def adapt(subject: Any, reference: str = "") -> Adapter:
         )
     for base in getattr(subject, "__mro__", ()):
         target = DERIVED.get(f"{base.__module__}:{base.__qualname__}")
-        if target:
+        if target and _called_alike(subject, base):
             return _made(named(target), reference, subject, reference)
     framework = framework_of(subject)
     if framework == "numpy" and not isinstance(subject, type):
@@ -81,6 +81,13 @@ def adapt(subject: Any, reference: str = "") -> Adapter:
     return _made(
         named(f"headcheck.adapters.on_{DRIVEN[framework]}:ClassAdapter"), reference, subject, reference
     )
+
+
+def _called_alike(subject: Any, base: Any) -> bool:
+    """Return whether what a class calls forward takes all that its base's does."""
+    listed = inspect.signature(subject.forward).parameters
+    everything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in listed.values())
+    return everything or {*inspect.signature(base.forward).parameters} <= {*listed}
 
 
 def framework_of(implementation: Callable[..., Any]) -> str:

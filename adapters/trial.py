@@ -115,6 +115,37 @@ def conventions(run: Run, call: Call, said: Mapping[str, Any], *, additive: bool
     return declared
 
 
+def adds_floats(run: Run, call: Call, taken: Conventions) -> bool:
+    """Return whether a float mask is added to the scores, as torch's own functions have it.
+
+    Then 0 and 1 are no mask: only an additive one equals its boolean twin.
+    """
+    if not {"bool", "float"} <= {*taken.mask_forms}:
+        return False
+    blocking = _open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
+    blocking[..., -1] = False
+    forms: tuple[MaskForm, ...] = ("bool", "float", "additive")
+    try:
+        outputs = [run(replace(call, mask=Mask(blocking, form))).output for form in forms]
+    except Exception:  # judged where it is met again
+        return False
+    plain, number, added = (np.zeros(0) if output is None else output for output in outputs)
+    return _alike(added, plain) and not _alike(number, plain)
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def looks_ahead(run: Run, build: Build) -> bool:
+    """Return whether the first query's output depends on a later position."""
+    call = trial_call(build, itself=True)
+    later = call.query.copy()
+    later[:, 1:] = later[:, :0:-1] + 1.0
+    one, two = (run(replace(call, query=x, key=x, value=x)).output for x in (call.query, later))
+    return one is None or two is None or not np.allclose(one[:, 0], two[:, 0])
+
+
 def _runs(run: Run, call: Call) -> bool:
     try:
         result = run(call)

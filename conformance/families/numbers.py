@@ -9,7 +9,7 @@ from headcheck.adapters.protocol import DType
 
 from ..attend import Attend
 from ..cases import Case
-from ..expectation import Expectation
+from ..expectation import Expectation, causal_mask
 from ..observation import Failure, NotMet
 from ..specification import MUST, SHOULD, requirement, situated, unmasked
 
@@ -106,6 +106,8 @@ def nan_shows(attend: Attend, case: Case) -> Failure | None:
     """A NaN at an allowed position shows in the result; it is not turned into a plausible number."""
     call = case.call
     allowed = np.ones((case.n_q, case.n_k), dtype=bool) if case.allowed is None else case.allowed[0].all(0)
+    if case.causal:
+        allowed = allowed & causal_mask(case.n_q, case.n_k, attend.conventions.causal_alignment)
     key = int(allowed.sum(axis=0).argmax())
     rows = np.flatnonzero(allowed[:, key])
     if not rows.size:
