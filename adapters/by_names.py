@@ -228,10 +228,19 @@ class ByNames(Adapter):
             taken = overridden(Conventions(), self.said)
         else:
             taken = trial.conventions(self.plainly, self.trial_call, self.said, additive=additive)
-            if "mask_forms" not in self.said and trial.adds_floats(self.plainly, self.trial_call, taken):
+            if self._as_in_transformers and trial.only_added(self.plainly, self.trial_call, taken):
+                taken = replace(taken, mask_forms=("additive",))
+            elif "mask_forms" not in self.said and trial.adds_floats(self.plainly, self.trial_call, taken):
                 forms = ("additive" if form == "float" else form for form in taken.mask_forms)
                 taken = replace(taken, mask_forms=tuple(forms))
         return replace(taken, layout=self.layout)
+
+    @property
+    def _as_in_transformers(self) -> bool:
+        """Whether names are those of transformers, whose attention_mask is made additive beforehand."""
+        names = self.forward.names
+        alike = names.get("mask") == ("attention_mask",) and names["query"] == ("hidden_states",)
+        return alike and "mask_forms" not in self.said
 
     def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:
         """Return the dtypes that the class says it is meant for, or those in which a plain call runs."""

@@ -14,8 +14,8 @@ Synonyms = Mapping[str, str]  # role -> names, most usual first
 CONSTRUCTOR: Synonyms = {
     "d_model": "d_model embed_dim embed_size emb_dim emb_size embedding_dim embedding_size hidden_size "
     "hidden_dim model_dim model_size dim n_embd n_embed num_hiddens num_hidden d d_in d_out in_dim out_dim "
-    "dim_in dim_out query_dim input_dim output_dim input_size output_size query_size key_size value_size in_features "
-    "out_features qkv_features features n_features channels width n_state emb k",
+    "dim_in dim_out query_dim input_dim output_dim input_size output_size query_size key_size value_size "
+    "in_features out_features qkv_features features n_features channels width n_state emb k",
     "num_heads": "num_heads n_heads heads h n_head nhead num_head head num_attention_heads n_attention_heads "
     "attention_heads num_attn_heads attn_heads nh",
     "num_kv_heads": "num_kv_heads n_kv_heads kv_heads num_key_value_heads",

@@ -133,6 +133,29 @@ def adds_floats(run: Run, call: Call, taken: Conventions) -> bool:
     return _alike(added, plain) and not _alike(number, plain)
 
 
+def only_added(run: Run, call: Call, taken: Conventions) -> bool:
+    """Return whether a mask blocks where it is additive, and nothing where it is boolean."""
+    blocking = _open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
+    blocking[..., -1] = False
+    key, value = call.key.copy(), call.value.copy()
+    key[:, -1], value[:, -1] = key[:, -1] + 1.0, value[:, -1] - 1.0
+    itself = call.query is call.key
+    changed = (
+        replace(call, query=value, key=value, value=value) if itself else replace(call, key=key, value=value)
+    )
+
+    def blocks(form: MaskForm) -> bool:
+        mask = Mask(blocking, form)
+        one, other = (run(replace(each, mask=mask)).output for each in (call, changed))
+        kept = slice(None, -1) if itself else slice(None)
+        return one is not None and other is not None and _alike(one[:, kept], other[:, kept])
+
+    try:
+        return blocks("additive") and not blocks("bool")
+    except Exception:  # judged where it is met again
+        return False
+
+
 def _alike(one: np.ndarray, other: np.ndarray) -> bool:
     return one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-5)
 
