@@ -15,9 +15,9 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
-from . import discovery, trial
+from . import configurations, discovery, trial
 from .declared import declared, overridden
-from .importing import is_the_users
+from .importing import is_the_users, statements
 from .projections import Kind, Orders, Storage, alternatives, as_stored, one_token, reordered, storage
 from .protocol import Adapter, Build, Call, Capability, Conventions, DType, Layout, Result, SubjectError
 from .scripting import TURN, Symbol
@@ -41,6 +41,10 @@ class ByNames(Adapter):
         self.constructor = discovery.constructor(implementation, subject)
         self.layout: Layout = self.said.get("layout", "batch first")
         self._known: dict[tuple[int, bool], Sequence[Slot]] = {}
+        self._configured = configurations.configuration_class(
+            implementation, self.constructor.names.get("config", ())
+        )
+        self.configuration: Any = None  # of the module built last
         self._asked: set[str] = set()  # roles that a constructor took from a configuration
 
     @abstractmethod
@@ -73,17 +77,30 @@ class ByNames(Adapter):
 
     def constructed(self, build: Build) -> Any:
         """Call the constructor with the arguments that it has."""
-        values = discovery.constructor_values(build)
+        values = discovery.constructor_values(build, self._configured)
         positional, keywords = self.constructor.arguments(values)
         made = self.implementation(*positional, **keywords)
-        self.configuration: discovery.Configuration = values["config"]
-        self._asked |= self.configuration.asked
+        self.configuration = values["config"]
+        self._asked |= configurations.asked(self.configuration)
         return made
 
     def constructor_call(self, build: Build) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments of the constructor for a script, after a module of this build was made."""
-        values = discovery.constructor_values(build) | {"config": self.configuration}
+        source = configurations.source(self.configuration)
+        values = discovery.constructor_values(build) | {"config": source}
         return self.constructor.arguments(values)
+
+    def constructor_imports(self) -> list[str]:
+        """Return the lines of Python that a script's call of the constructor needs."""
+        lines = statements(self.subject_name, self.implementation)
+        kind = type(self.configuration)
+        if "config" not in self.constructor:
+            return lines
+        if isinstance(self.configuration, configurations.Configuration):
+            return [*lines, "from types import SimpleNamespace"]
+        place = self.subject_name.rpartition(":")[0]
+        own = kind.__module__ == self.implementation.__module__ and place
+        return [*lines, *statements(f"{place if own else kind.__module__}:{kind.__qualname__}", kind)]
 
     def takes(self, role: str) -> bool:
         """Return whether the constructor has a parameter of this role, or asks its configuration for one."""
@@ -183,6 +200,10 @@ class ByNames(Adapter):
         except BaseException as error:  # judged where it is met again, with its case and its proof
             if is_the_users(error):
                 raise
+            if isinstance(error, configurations.NotConfiguredError):
+                raise SubjectError(
+                    f"{self.subject_name}: {error}.\n{discovery.advice(self.subject_name)}"
+                ) from None
             answer = Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
         if "layout" in self.said or "key" not in self.forward:
             return answer

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .configurations import Configuration, configured
 from .names import CONSTRUCTOR, FORWARD, LISTS, STAGES, normal, projection, table, usual
 from .protocol import Build, SubjectError
 
@@ -58,36 +59,6 @@ class Matched:
         return found | ({f"{where} left alone": ", ".join(self.left)} if self.left else {})
 
 
-class Configuration:
-    """Stands for a configuration object: answers the names that a constructor could have as parameters."""
-
-    def __init__(self, values: Mapping[str, Any]):
-        self._values = dict(values)
-        self._asked: dict[str, Any] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        role = _CONSTRUCTOR_ROLES.get(normal(name))
-        if name.startswith("_") or role is None or role not in self._values:
-            raise AttributeError(f"headcheck's stand-in for a configuration has no {name!r}")
-        self._asked[name] = self._values[role]
-        return self._values[role]
-
-    @property
-    def asked(self) -> set[str]:
-        """The roles that were asked for."""
-        return {_CONSTRUCTOR_ROLES[normal(name)] for name in self._asked}
-
-    def __repr__(self) -> str:
-        """Return source that makes an object with the settings that were asked for."""
-        return f"SimpleNamespace({', '.join(f'{name}={value!r}' for name, value in self._asked.items())})"
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a setting as a mapping would."""
-        return getattr(self, name, default)
-
-    __getitem__ = __getattr__
-
-
 _CONSTRUCTOR_ROLES = table(CONSTRUCTOR)
 _FORWARD_ROLES = table(FORWARD)
 
@@ -120,8 +91,12 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
     return _matched(title, parameters, names)
 
 
-def constructor_values(build: Build) -> dict[str, Any]:
-    """Return the value of every role that a framework does not have to make: all but dtype, key and rngs."""
+def constructor_values(build: Build, configuration: type | None = None) -> dict[str, Any]:
+    """Return the value of every role that a framework does not have to make: all but dtype, key and rngs.
+
+    Raises:
+        Exception: whatever the class of the configuration raises.
+    """
     values: dict[str, Any] = {
         "d_model": build.d_model,
         "num_heads": build.num_heads,
@@ -135,10 +110,11 @@ def constructor_values(build: Build) -> dict[str, Any]:
         "batch first": True,
         "need weights": True,
         "seed": build.seed,
+        "index": 0,
     }
     if build.scale is not None:
         values["scale"] = build.scale
-    return values | {"config": Configuration(values)}
+    return values | {"config": configured(values, configuration) if configuration else Configuration(values)}
 
 
 def forward(function: Callable[..., Any], subject: str) -> Matched:

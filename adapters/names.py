@@ -38,6 +38,7 @@ CONSTRUCTOR: Synonyms = {
     "seed": "seed random_seed random_state",
     "key": "key rng rng_key prng_key",
     "rngs": "rngs",
+    "index": "layer_idx layer_index layer_id layer block_idx block_index",
     "config": "config cfg configuration conf args hparams",
 }
 

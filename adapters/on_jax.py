@@ -104,13 +104,17 @@ class ClassAdapter(JaxAdapter):
         eager = Variant("eager", weights=weights, eager=True)
         if self._method.untraceable:
             return (eager,)
+        shapes = (shape.split() for shape in self._method.conventions.mask_shapes)
+        paged = all(
+            len(axes) == 4 for axes in shapes if "B" in axes
+        )  # else a page for each example is not told
         same = Variant("same object", weights=weights, self_attention=True)
         return (
             Variant("jit", weights=weights),
             *([same] if "key" in self._method.matched else []),
             eager,
             Variant("optimised", weights=weights, eager=True),
-            Variant("vmap", weights=weights, eager=True),
+            *([] if self._method.single else [Variant("vmap", weights=weights, masks=paged, eager=True)]),
         )
 
     def build(self, build: Build) -> Module:

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import discovery, trial
+from .configurations import NotConfiguredError
 from .on_jax_compiled import Compiled
 from .on_jax_function import Arrays, Path, inputs_of, precision_of
 from .on_jax_leaves import Names, is_array, leaves, with_leaves
@@ -20,7 +21,7 @@ from .on_jax_linen import Bound
 from .on_jax_masks import of_examples, spoken
 from .on_jax_objects import UNTRACEABLE, Objects
 from .projections import Orders, alternatives, as_stored, one_token
-from .protocol import Call, Conventions, DType, Mask, Result, Variant
+from .protocol import Call, Conventions, DType, Mask, Result, SubjectError, Variant
 from .returned import in_words
 from .trial import Answer
 
@@ -68,13 +69,13 @@ class Method:
         batch = len(inputs["query"])
         examples = {name: page for name, array in inputs.items() if (page := of_examples(name, array, batch))}
         together = {name: array for name, array in inputs.items() if name not in examples}
-        pages = {name: array for name, (array, _) in examples.items()}
-        axes = {name: axis for name, (_, axis) in examples.items()}
+        pages = {name: array for name, (array, _) in examples.items()} | {"example": jnp.arange(batch)}
+        axes = {name: axis for name, (_, axis) in examples.items()} | {"example": 0}
         return jax.vmap(lambda one: self._given(own, path, together | one), in_axes=(axes,))(pages)
 
     def _given(self, own: Any, path: Path, inputs: Arrays) -> Any:
         """Call an object with whatever of the inputs its method has parameters for."""
-        values = {role: array for role, array in inputs.items() if role != "state"} | {
+        values = {role: array for role, array in inputs.items() if role not in {"state", "example"}} | {
             "memory": inputs["key"],
             "causal": path.causal,
             "need weights": True,
@@ -87,7 +88,9 @@ class Method:
         if path.build.scale is not None:
             values["scale"] = path.build.scale
         if path.training:
-            values["dropout key"] = jax.random.key(inputs["seed"])
+            values["dropout key"] = jax.random.fold_in(
+                jax.random.key(inputs["seed"]), inputs.get("example", 0)
+            )
             if "rngs" in self.matched:
                 values["rngs"] = import_module("flax.nnx").Rngs(dropout=values["dropout key"])
             own = own.keyed(values["dropout key"]) if isinstance(own, Bound) else own
@@ -117,6 +120,9 @@ class Method:
         """Where the class leaves its results."""
         try:
             return self._look(self.call, traced=not self.untraceable)[0]
+        except NotConfiguredError as error:
+            subject = self._objects.subject
+            raise SubjectError(f"{subject}: {error}.\n{discovery.advice(subject)}") from None
         except BaseException as error:  # judged where it is met again, with its case and its proof
             answer = Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
         self.single = not self.untraceable

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from . import discovery
+from .configurations import class_of
 from .on_jax_function import DTYPES, Arrays, precision_of
 from .on_jax_leaves import Names, leaves, sketched, with_leaves
 from .on_jax_linen import Bound, is_linen
@@ -37,6 +38,7 @@ class Objects:
         self.implementation = implementation
         self.subject = subject
         self.constructor = discovery.constructor(implementation, subject)
+        self._configuration = class_of(implementation, self.constructor.names.get("config", ()))
         self.orders: Orders = {}  # of the axes of stored arrays, where their names and shapes leave that open
         self._places: dict[tuple[int, int, bool], Places] = {}
         self._templates: dict[Build, Any] = {}
@@ -102,7 +104,7 @@ class Objects:
 
     def construct(self, build: Build) -> Any:
         """Return a new object with its own initial weights."""
-        values = discovery.constructor_values(build)
+        values = discovery.constructor_values(build, self._configuration)
         with precision_of(build.dtype):
             values |= dict.fromkeys(("dtype", "param dtype"), DTYPES[build.dtype])
             if "key" in self.constructor:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
-from .importing import name_of, statements
+from .importing import name_of
 from .literals import assign
 from .projections import at
 from .protocol import Call
-from .scripting import Symbol, indexed, needed, taken_apart, written
+from .scripting import Symbol, indexed, taken_apart, written
 
 if TYPE_CHECKING:
     from .on_numpy import ClassAdapter
@@ -22,7 +22,7 @@ def script(adapter: ClassAdapter, call: Call, module: Any, parameters: Parameter
     inputs = adapter.inputs(call)
     arguments = adapter.constructor_call(call.build)
     made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
-    imports = [*statements(adapter.subject_name, adapter.implementation), *needed(made)]
+    imports = adapter.constructor_imports()
     lines = ["import numpy as np", *imports, "", f"module = {made}"]
     for slot in adapter.slots(module, call.build):
         array = slot.stored(parameters, call.build, at(module, slot.path).shape)

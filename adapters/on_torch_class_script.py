@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from torch import nn
 
-from .importing import name_of, statements
+from .importing import name_of
 from .on_torch_script import Source, module_of, stored
 from .on_torch_script import script as script_of
 from .protocol import Call
-from .scripting import Symbol, needed, taken_apart, written
+from .scripting import Symbol, taken_apart, written
 
 if TYPE_CHECKING:
     from .on_torch import ClassAdapter
@@ -26,7 +26,7 @@ def script(adapter: ClassAdapter, call: Call, module: nn.Module) -> list[str]:
     symbols = {name: Symbol(name) for name, value in vars(inputs).items() if value is not None}
     given = adapter.arguments(call, symbols, training=call.training or mode.training)
     source = Source(
-        [*statements(adapter.subject_name, adapter.implementation), *needed(made)],
+        adapter.constructor_imports(),
         module_of(made, weights, call, mode),
         taken_apart(written("module", *given), adapter.answer, adapter.layout),
         adapter.answer.has_weights,
