@@ -41,9 +41,7 @@ class ByNames(Adapter):
         self.constructor = discovery.constructor(implementation, subject)
         self.layout: Layout = self.said.get("layout", "batch first")
         self._known: dict[tuple[int, bool], Sequence[Slot]] = {}
-        self._configured = configurations.configuration_class(
-            implementation, self.constructor.names.get("config", ())
-        )
+        self._configured = configurations.class_of(implementation, self.constructor.names.get("config", ()))
         self.configuration: Any = None  # of the module built last
         self._asked: set[str] = set()  # roles that a constructor took from a configuration
 
