@@ -41,7 +41,7 @@ class ByNames(Adapter):
         self.constructor = discovery.constructor(implementation, subject)
         self.layout: Layout = self.said.get("layout", "batch first")
         self._known: dict[tuple[int, bool], Sequence[Slot]] = {}
-        self._configured = configurations.class_of(implementation, self.constructor.names.get("config", ()))
+        self._configured = configurations.class_of(implementation, self.constructor.names)
         self.configuration: Any = None  # of the module built last
         self._asked: set[str] = set()  # roles that a constructor took from a configuration
 
@@ -198,20 +198,23 @@ class ByNames(Adapter):
         except BaseException as error:  # judged where it is met again, with its case and its proof
             if is_the_users(error):
                 raise
-            if isinstance(error, configurations.NotConfiguredError):
-                raise SubjectError(
-                    f"{self.subject_name}: {error}.\n{discovery.advice(self.subject_name)}"
-                ) from None
-            answer = Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
-        if "layout" in self.said or "key" not in self.forward:
-            return answer
-        try:  # queries and keys of two lengths are two batch sizes to a class that is sequence first
-            return self._answered("sequence first", sure=True)
-        except BaseException as error:
-            if is_the_users(error):
-                raise
-            self.layout = "batch first"
-            return answer
+            raised = error
+        if "layout" not in self.said and "key" in self.forward:
+            try:  # queries and keys of two lengths are two batch sizes to a class that is sequence first
+                return self._answered("sequence first", sure=True)
+            except BaseException as error:
+                if is_the_users(error):
+                    raise
+                self.layout = "batch first"
+        why = f"a plain call raises {type(raised).__name__}: {raised}"
+        left = [name for name in self.forward.left if self.forward.defaults.get(name) is None]
+        if (
+            isinstance(raised, configurations.NotConfiguredError) or left
+        ):  # it may want what names do not tell
+            given = f". Of {self.forward.signature} nothing was given for {', '.join(left)}" if left else ""
+            advice = discovery.advice(self.subject_name)
+            raise SubjectError(f"{self.subject_name}: {why}{given}.\n{advice}")
+        return Answer(note=why, raised=True)
 
     def _answered(self, layout: Layout, *, sure: bool = False) -> Answer:
         """Return where the results of a plain call in this layout are; LookupError where it must be sure."""

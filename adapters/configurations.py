@@ -75,16 +75,19 @@ def configured(values: Mapping[str, Any], kind: type) -> Any:
     return kind(**known) if required <= set(known) else Configuration(values)
 
 
-def class_of(implementation: Callable[..., Any], names: Iterable[str]) -> type | None:
-    """Return the class with which a constructor annotates these parameters, where its fields are known."""
+def class_of(implementation: Callable[..., Any], names: Mapping[str, Iterable[str]]) -> type | None:
+    """Return the class with which a constructor annotates its configuration, where its fields are known.
+
+    `names` are the constructor's parameters by role: the sizes that are among them need be no fields.
+    """
     made = implementation.__init__ if isinstance(implementation, type) else implementation
     try:
         hints = get_type_hints(made)
     except Exception:  # an annotation that cannot be resolved is none
         return None
-    for name in names:
+    for name in names.get("config", ()):
         for kind in get_args(hints.get(name)) or (hints.get(name),):
-            if isinstance(kind, type) and _roles_of(kind) >= NEEDED:
+            if isinstance(kind, type) and _roles_of(kind) >= NEEDED - {*names}:
                 return kind
     return None
 

@@ -19,7 +19,7 @@ CONSTRUCTOR: Synonyms = {
     "num_heads": "num_heads n_heads heads h n_head nhead num_head head num_attention_heads n_attention_heads "
     "attention_heads num_attn_heads attn_heads nh",
     "num_kv_heads": "num_kv_heads n_kv_heads kv_heads num_key_value_heads",
-    "d_k": "d_k d_v d_head d_q head_dim head_size dim_head dim_heads dim_key dim_value",
+    "d_k": "d_k d_v d_kv d_head d_q head_dim head_size dim_head dim_heads dim_key dim_value",
     "bias": "bias use_bias qkv_bias with_bias has_bias proj_bias out_bias attention_bias biases",
     "dropout": "dropout dropout_rate dropout_p dropout_prob p_dropout attn_dropout attn_dropout_p attn_drop "
     "attn_pdrop attention_dropout attention_dropout_rate attention_probs_dropout_prob "

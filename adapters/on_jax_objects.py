@@ -38,7 +38,7 @@ class Objects:
         self.implementation = implementation
         self.subject = subject
         self.constructor = discovery.constructor(implementation, subject)
-        self._configuration = class_of(implementation, self.constructor.names.get("config", ()))
+        self._configuration = class_of(implementation, self.constructor.names)
         self.orders: Orders = {}  # of the axes of stored arrays, where their names and shapes leave that open
         self._places: dict[tuple[int, int, bool], Places] = {}
         self._templates: dict[Build, Any] = {}

@@ -69,12 +69,12 @@ def through_float32(attend: Attend, case: Case) -> Failure | None:
     """Return the failure of a float64 result whose error is float32's.
 
     With a single key the attention weights are 1 in any dtype, so that a softmax that is declared to
-    compute in float32 excuses nothing.
+    compute in float32 excuses nothing; one that was only seen to do so is not declared.
     """
     if not attend.offers("parameters"):
         return None
     calls = [replace(unmasked(case), n_q=1, n_k=1).fitted(attend.declaration).call]
-    if not attend.conventions.softmax_dtype:
+    if not attend.declaration.conventions.softmax_dtype:
         calls.append(unmasked(case).call)
     for seen in attend(*calls):
         exact = seen.expected.exact.output

@@ -14,6 +14,12 @@ from ..observation import Failure, NotMet, Observation
 from ..specification import MUST, requirement, situated, unmasked
 
 
+def precision(attend: Attend, case: Case) -> float:
+    """Return the unit roundoff of the softmax: that of the inputs, or of the format it computes in."""
+    own = attend.conventions.softmax_dtype
+    return max(FORMATS[case.dtype].unit, FORMATS[own].unit if own else 0.0)
+
+
 @requirement(
     "SOFTMAX-ROWSUM",
     MUST,
@@ -29,7 +35,7 @@ def rowsum(attend: Attend, case: Case) -> Failure | None:
     """Every row of attention weights sums to 1 over the keys."""
     [seen] = attend(case.call)
     rows = ~seen.expected.empty_rows[..., 0]
-    unit = FORMATS[case.dtype].unit
+    unit = precision(attend, case)
     total = seen.weights.values.sum(axis=-1)
     # Each weight carries the rounding of exp and quotient, and the row that of its sum, added up one by one,
     # or of its log sum exp, which is about its largest score.
@@ -66,7 +72,7 @@ def in_range(attend: Attend, case: Case) -> Failure | None:
     [seen] = attend(case.call)
     weights = seen.weights.values
     rows = ~seen.expected.empty_rows
-    unit = FORMATS[case.dtype].unit
+    unit = precision(attend, case)
     lawful = (weights >= 0.0) & (weights <= 1.0 + 4.0 * unit)
     bad = rows & ~lawful
     if not bad.any():
