@@ -208,9 +208,7 @@ class ByNames(Adapter):
                 self.layout = "batch first"
         why = f"a plain call raises {type(raised).__name__}: {raised}"
         left = [name for name in self.forward.left if self.forward.defaults.get(name) is None]
-        if (
-            isinstance(raised, configurations.NotConfiguredError) or left
-        ):  # it may want what names do not tell
+        if isinstance(raised, configurations.NotConfiguredError) or left:  # it may want more
             given = f". Of {self.forward.signature} nothing was given for {', '.join(left)}" if left else ""
             advice = discovery.advice(self.subject_name)
             raise SubjectError(f"{self.subject_name}: {why}{given}.\n{advice}")
@@ -259,10 +257,8 @@ class ByNames(Adapter):
 
     @property
     def _as_in_transformers(self) -> bool:
-        """Whether names are those of transformers, whose attention_mask is made additive beforehand."""
-        names = self.forward.names
-        alike = names.get("mask") == ("attention_mask",) and names["query"] == ("hidden_states",)
-        return alike and "mask_forms" not in self.said
+        """Whether names are those of transformers, whose masks are made additive beforehand."""
+        return self.forward.names["query"] == ("hidden_states",) and "mask_forms" not in self.said
 
     def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:
         """Return the dtypes that the class says it is meant for, or those in which a plain call runs."""

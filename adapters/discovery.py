@@ -15,6 +15,7 @@ from .configurations import Configuration, configured
 from .names import CONSTRUCTOR, FORWARD, LISTS, STAGES, normal, projection, table, usual
 from .protocol import Build, SubjectError
 
+MASKS = {"mask", "additive", "padding", "lengths"}
 LONGEST = 1024  # for constructors that want the longest sequence
 SCALARS = (bool, int, float, str)
 POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
@@ -135,6 +136,9 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
         names["dropout key"] = names.pop("key")
     if "self" in names and "query" not in names:
         names["query"] = names.pop("self")
+    for role in MASKS & {*names}:  # forward(x, mask=None, attn_mask=None): one mask is given once
+        first, *others = names[role]
+        names[role] = (first, *(name for name in others if name in required))
     unknown = _unknown(parameters, names)
     if unknown or "query" not in names or ("key" in names) != ("value" in names):
         raise SubjectError(
@@ -215,6 +219,8 @@ def _parameters(function: Callable[..., Any], subject: str) -> list[inspect.Para
             f"{subject}: the parameters of {name} cannot be read.\n{advice(subject)}"
         ) from None
     bases = function.__mro__[1:-1] if isinstance(function, type) else ()
+    if isinstance(function, type) and all(p.kind in VARIADIC for p in listed):  # a metaclass's __call__
+        bases = function.__mro__[:-1]
     initialisers = [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
     while initialisers and any(p.kind in VARIADIC for p in listed):
         inherited = list(inspect.signature(initialisers.pop(0)).parameters.values())[1:]

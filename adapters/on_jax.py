@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -100,21 +100,20 @@ class ClassAdapter(JaxAdapter):
         return frozenset(capability for capability, there in offered.items() if there)
 
     def _paths(self) -> tuple[Variant, ...]:
-        weights = self._method.answer.has_weights
-        eager = Variant("eager", weights=weights, eager=True)
-        if self._method.untraceable:
-            return (eager,)
-        shapes = (shape.split() for shape in self._method.conventions.mask_shapes)
-        paged = all(
-            len(axes) == 4 for axes in shapes if "B" in axes
-        )  # else a page for each example is not told
-        same = Variant("same object", weights=weights, self_attention=True)
+        method = self._method
+        alone = "key" not in method.matched  # self-attention: the one argument plays all three roles
+        path = partial(Variant, self_attention=alone, weights=method.answer.has_weights)
+        if method.untraceable:
+            return (path("eager", eager=True),)
+        # Where a mask is a page for each example in fewer axes than four, the batch cannot be told from it.
+        shapes = (shape.split() for shape in method.conventions.mask_shapes)
+        paged = all(len(axes) == 4 for axes in shapes if "B" in axes)
         return (
-            Variant("jit", weights=weights),
-            *([same] if "key" in self._method.matched else []),
-            eager,
-            Variant("optimised", weights=weights, eager=True),
-            *([] if self._method.single else [Variant("vmap", weights=weights, masks=paged, eager=True)]),
+            path("jit"),
+            *([] if alone else [path("same object", self_attention=True)]),
+            path("eager", eager=True),
+            path("optimised", eager=True),
+            *([] if method.single else [path("vmap", masks=paged, eager=True)]),
         )
 
     def build(self, build: Build) -> Module:

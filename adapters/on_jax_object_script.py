@@ -13,7 +13,7 @@ from .on_jax_linen import Bound
 from .on_jax_method import Method
 from .on_jax_objects import Objects
 from .on_jax_script import Source
-from .on_jax_slots import WRAPPERS
+from .on_jax_slots import unwrapped
 from .protocol import Build, Call, SubjectError, Variant
 
 
@@ -143,7 +143,7 @@ def _listed(arguments: list[Any], keywords: dict[str, Any]) -> str:
 
 def _assignment(objects: Objects, path: Names, value: str) -> str:
     """Return the line that puts a value where a path leads, as the object allows it."""
-    names = [name for name in path if name not in WRAPPERS]
+    names = unwrapped(path)
     holder, own = "module", objects.trial
     for name in names[:-1]:
         if isinstance(own, dict):

@@ -6,7 +6,7 @@ The arrays of an object are looked at as a tree of plain nodes and lists, whatev
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -76,7 +76,8 @@ class Places:
         arrays = [parameters.get(name) for name in slot.names]
         if arrays[0] is None:
             return np.zeros(shape, parameters["W_q"].dtype)
-        return slot.moved(arrays[0] if len(arrays) == 1 else jnp.stack(arrays), self.build, shape)
+        together = jnp.concatenate([array[None] for array in arrays]) if len(arrays) > 1 else arrays[0]
+        return slot.moved(together, self.build, shape)
 
     def taken(self, held: Mapping[Names, Any]) -> Parameters:
         """Return the parameters that these leaves hold."""
@@ -89,16 +90,17 @@ def places(module: Any, build: Build, subject: str) -> Places:
     arrays = {
         names: leaf for names, leaf in leaves(module).items() if jnp.issubdtype(leaf.dtype, jnp.floating)
     }
-    names = {".".join(_apart(names)): names for names in arrays}
+    names = {".".join(name.replace(".", "_") for name in unwrapped(names)): names for names in arrays}
     tree = _tree({tuple(path.split(".")): arrays[names[path]] for path in names})
     found = storage(tree, build, subject, JAX)
     return Places(build, found.slots, names, found.possible)
 
 
-def _apart(names: Names) -> Iterable[str]:
+def unwrapped(names: Names) -> Names:
     """Return the names that a person gave, without what a framework wraps an array in."""
-    kept = [name.replace(".", "_") for name in names if name not in WRAPPERS]
-    return kept or names
+    while len(names) > 1 and names[-1] in WRAPPERS:
+        names = names[:-1]
+    return names
 
 
 def _tree(arrays: Mapping[tuple[str, ...], Any]) -> Any:
