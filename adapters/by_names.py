@@ -119,7 +119,7 @@ class ByNames(Adapter):
         """Return the arguments of forward; ``given`` are query, key, value, mask and padding."""
         values = {**self._turned(given), "causal": call.causal, "need weights": True, "average": False}
         values |= {"training": training, "deterministic": not training}
-        if "mask" in given:
+        if "mask" in given and "mask" not in self.forward:
             values["additive"] = given["mask"]
         if {*self.forward.names.get("memory", ())} & self.forward.required:  # forward(x, memory)
             values["memory"] = values["query"]
@@ -243,7 +243,7 @@ class ByNames(Adapter):
     @cached_property
     def conventions(self) -> Conventions:
         """Which masks the class takes, and what it says of itself."""
-        additive = "additive" in self.forward
+        additive = "additive" in self.forward and "mask" not in self.forward
         if self.answer.raised or not (additive or "mask" in self.forward):
             taken = overridden(Conventions(), self.said)
         else:

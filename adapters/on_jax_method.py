@@ -25,6 +25,7 @@ from .protocol import Call, Conventions, DType, Mask, Result, SubjectError, Vari
 from .returned import in_words
 from .trial import Answer
 
+FULL = {"float64", "float32"}
 DTYPES: tuple[DType, ...] = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -139,7 +140,24 @@ class Method:
         """The dtypes in which a plain call runs."""
         if self.answer.raised or self.untraceable:  # what cannot be traced would have to be compiled
             return DTYPES
-        return trial.dtypes(self._shaped, self.call, DTYPES)
+        runs = trial.dtypes(self._shaped, self.call, DTYPES)
+        return tuple(dtype for dtype in runs if dtype in FULL or self._compiles(dtype)) or runs
+
+    def _compiles(self, dtype: DType) -> bool:
+        """Return whether a plain call in this dtype compiles, which not every backend does in float16."""
+        build = replace(self.call.build, dtype=dtype)
+        own = self._objects.template(build)
+
+        def attend(path: Path, inputs: Arrays) -> Any:
+            return self(own, path, inputs)[0]
+
+        try:
+            with precision_of(dtype):
+                inputs = inputs_of(replace(self.call, build=build))
+                Compiled(attend)(Path(build, Variant("trial")), inputs)
+        except ValueError:  # of XLA; whatever else is raised is judged where it is met again
+            return False
+        return True
 
     @cached_property
     def conventions(self) -> Conventions:
