@@ -337,11 +337,20 @@ class ByNames(Adapter):
 
     @cached_property
     def always_causal(self) -> bool:
-        """Whether every call is causal: by the class's word, or by its name or a triangle, and by a call."""
+        """Whether every call is causal: by the class's word, or by its name or a triangle, and by a call.
+
+        SubjectError where name or triangle say so and the call does not: one of them is wrong.
+        """
         said = self.said.get("always_causal")
         if said is not None:
             return bool(said)
         free = "causal" in self.forward or self.takes("causal")
         named = "causal" in type(self.trial_module).__name__.lower()
         hinted = not free and (named or self.holds_triangle(self.trial_module))
-        return hinted and not self.answer.raised and not trial.looks_ahead(self.plainly, self.trial_build)
+        if hinted and not self.answer.raised and trial.looks_ahead(self.plainly, self.trial_build):
+            raise SubjectError(
+                f"{self.subject_name}: {'is called causal' if named else 'holds a triangle'}, and its first "
+                'query sees later keys.\nPut headcheck = {"always_causal": True} into the class if that is a '
+                "mistake of it, and False if it is meant to see them."
+            )
+        return hinted and not self.answer.raised

@@ -155,8 +155,10 @@ class Method:
             with precision_of(dtype):
                 inputs = inputs_of(replace(self.call, build=build))
                 Compiled(attend)(Path(build, Variant("trial")), inputs)
-        except ValueError:  # of XLA; whatever else is raised is judged where it is met again
+        except ValueError:  # XLA's
             return False
+        except Exception:  # judged where it is met again
+            return True
         return True
 
     @cached_property

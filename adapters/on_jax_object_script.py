@@ -10,6 +10,7 @@ from .discovery import Matched
 from .importing import name_of, statements
 from .on_jax_leaves import Names, leaves
 from .on_jax_linen import Bound
+from .on_jax_masks import of_examples
 from .on_jax_method import Method
 from .on_jax_objects import Objects
 from .on_jax_script import Source
@@ -25,23 +26,23 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     """
     if "config" in objects.constructor:
         raise SubjectError(f"{objects.subject}: no script, for its constructor takes a configuration object")
-    made, arguments = constructed(objects, call.build), called(method.matched, call)
+    module, arguments = constructed(objects, call.build), called(method.matched, call)
     linen = isinstance(objects.trial, Bound)
     if linen:
         keyed = [f'rngs={{"dropout": jax.random.key({call.seed})}}'] if call.training else []
         arguments = ", ".join(['{"params": params}', arguments, *keyed])
     name = ".apply" if linen else "" if method.name == "__call__" else f".{method.name}"
-    where = method.answer
+    made, where = f"module{name}({arguments})", method.answer
     if variant.weights:
         weights = f"module.{where.kept}" if where.kept else f"returned{where.weights}"
         results = f"returned{where.output}, {weights}"
     else:
         results = f"returned{where.output}"
-    nnx = ["from flax import nnx"] if "nnx." in made + arguments else []
+    nnx = ["from flax import nnx"] if "nnx." in module + arguments else []
     return Source(
         imports=[*statements(objects.subject, objects.implementation), *nnx],
-        setup=[f"module = {made}", *assigned(objects, call)],
-        attend=[f"returned = module{name}({arguments})", f"return {results}"],
+        setup=[f"module = {module}", *assigned(objects, call)],
+        attend=[f"returned = {mapped(call, made) if method.single else made}", f"return {results}"],
     )
 
 
@@ -106,6 +107,17 @@ def assigned(objects: Objects, call: Call) -> list[str]:
         return [f"params = {nested(beside)}"]
     together = [f"{', '.join(targets)} = {', '.join(targets.values())}"] if targets else []
     return [*together, *lines]
+
+
+def mapped(call: Call, made: str) -> str:
+    """Return source of a call that takes one example, made on all of them."""
+    names, axes, given = ["query", "key", "value"], ["0"] * 3, ["query", "key", "value"]
+    page = None if call.mask is None else of_examples("mask", call.mask.allowed, len(call.query))
+    if page:
+        first = page[1] is None
+        names, axes = [*names, "mask"], [*axes, "None" if first else "0"]
+        given = [*given, "mask[0]" if first else "mask"]
+    return f"jax.vmap(lambda {', '.join(names)}: {made}, ({', '.join(axes)}))({', '.join(given)})"
 
 
 def nested(sources: Mapping[Names, str]) -> str:
