@@ -74,6 +74,8 @@ def adapt(subject: Any, reference: str = "") -> Adapter:
     framework = framework_of(subject)
     if framework == "numpy" and not isinstance(subject, type):
         framework = framework_of(_product(subject, reference))
+    if framework == "haiku" and framework not in _homes(subject):  # a class that holds transformed functions
+        framework = "jax"
     if framework not in DRIVEN:
         raise SubjectError(
             f"{reference}: is made with {framework}; expected PyTorch, JAX or NumPy.\n{advice(reference)}"
@@ -114,7 +116,7 @@ def _tops(value: Any, seen: set[int]) -> Iterator[str]:
         yield value.__name__.partition(".")[0]
         return
     bases = value.__mro__[:-1] if isinstance(value, type) else (value,)
-    tops = [str(getattr(base, "__module__", None)).partition(".")[0] for base in bases]
+    tops = _homes(value)
     yield from tops
     if isinstance(value, partial):
         yield from _tops(value.func, seen)
@@ -125,6 +127,12 @@ def _tops(value: Any, seen: set[int]) -> Iterator[str]:
     elif isinstance(value, FunctionType) and not {*tops} & {*FRAMEWORKS}:
         for used in _globals_in(value):
             yield from _tops(used, seen)
+
+
+def _homes(value: Any) -> list[str]:
+    """Return the top-level modules in which an object, or a class and its bases, are defined."""
+    bases = value.__mro__[:-1] if isinstance(value, type) else (value,)
+    return [str(getattr(base, "__module__", None)).partition(".")[0] for base in bases]
 
 
 def _globals_in(function: FunctionType) -> Iterator[Any]:
