@@ -15,14 +15,16 @@ from typing import Any, ClassVar, Literal, get_args
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
-from . import discovery, trial
+from . import configurations, discovery, trial
 from .declared import declared, overridden
-from .importing import is_the_users
+from .importing import is_the_users, statements
 from .projections import Kind, Orders, Storage, alternatives, as_stored, one_token, reordered, storage
-from .protocol import Adapter, Build, Call, Capability, Conventions, DType, Result, SubjectError
+from .protocol import Adapter, Build, Call, Capability, Conventions, DType, Layout, Result, SubjectError
+from .scripting import TURN, Symbol
 from .storage import Slot
 from .trial import Answer
 
+INPUTS = ("query", "key", "value")
 IGNORED = ("memory", "lengths")  # roles of arguments that are never given
 Meaning = Literal["attend", "block"]
 PADDING_TRUE: Meaning = "block"  # a padding mask marks the padding, as in torch.nn.MultiheadAttention
@@ -38,7 +40,10 @@ class ByNames(Adapter):
         self.subject_name = subject
         self.said = declared(implementation, subject)
         self.constructor = discovery.constructor(implementation, subject)
+        self.layout: Layout = self.said.get("layout", "batch first")
         self._known: dict[tuple[int, bool], Sequence[Slot]] = {}
+        self._configured = configurations.class_of(implementation, self.constructor.names)
+        self.configuration: Any = None  # of the module built last
         self._asked: set[str] = set()  # roles that a constructor took from a configuration
 
     @abstractmethod
@@ -62,27 +67,43 @@ class ByNames(Adapter):
         """Return an array of the framework as float64; None for anything else."""
 
     @abstractmethod
+    def holds_triangle(self, module: Any) -> bool:
+        """Return whether a module holds a triangular matrix, as for a causal mask."""
+
+    @abstractmethod
     def plainly(self, call: Call) -> Result:
         """Return a call's result on a fresh module, its mask handed over as it is."""
 
     def constructed(self, build: Build) -> Any:
         """Call the constructor with the arguments that it has."""
-        values = discovery.constructor_values(build)
+        values = discovery.constructor_values(build, self._configured)
         positional, keywords = self.constructor.arguments(values)
         made = self.implementation(*positional, **keywords)
-        self.configuration: discovery.Configuration = values["config"]
-        self._asked |= self.configuration.asked
+        self.configuration = values["config"]
+        self._asked |= configurations.asked(self.configuration)
         return made
 
     def constructor_call(self, build: Build) -> tuple[list[Any], dict[str, Any]]:
-        """Return the arguments of the constructor for a script."""
-        _ = self.trial_module  # a constructor asks a configuration for its settings
-        values = discovery.constructor_values(build)
-        values["config"] = values["config"].asked_like(self.configuration)
+        """Return the arguments of the constructor for a script, after a module of this build was made."""
+        source = configurations.source(self.configuration)
+        values = discovery.constructor_values(build) | {"config": source}
         return self.constructor.arguments(values)
+
+    def constructor_imports(self) -> list[str]:
+        """Return the lines of Python that a script's call of the constructor needs."""
+        lines = statements(self.subject_name, self.implementation)
+        kind = type(self.configuration)
+        if "config" not in self.constructor:
+            return lines
+        if isinstance(self.configuration, configurations.Configuration):
+            return [*lines, "from types import SimpleNamespace"]
+        place = self.subject_name.rpartition(":")[0]
+        own = kind.__module__ == self.implementation.__module__ and place
+        return [*lines, *statements(f"{place if own else kind.__module__}:{kind.__qualname__}", kind)]
 
     def takes(self, role: str) -> bool:
         """Return whether the constructor has a parameter of this role, or asks its configuration for one."""
+        _ = self.trial_module
         return role in self.constructor or role in self._asked
 
     def slots(self, module: Any, build: Build) -> Sequence[Slot]:
@@ -100,13 +121,25 @@ class ByNames(Adapter):
 
         ``weights``: whether the attention weights are asked for, where that can be chosen.
         """
-        values = {**given, "causal": call.causal, "need weights": weights, "average": False}
+        values = {**self._turned(given), "causal": call.causal, "need weights": weights, "average": False}
         values |= {"training": training, "deterministic": not training}
-        if "mask" in given:
+        if "mask" in given and "mask" not in self.forward:
             values["additive"] = given["mask"]
+        if {*self.forward.names.get("memory", ())} & self.forward.required:  # forward(x, memory)
+            values["memory"] = values["query"]
         if call.build.scale is not None:
             values["scale"] = call.build.scale
         return self.forward.arguments(values)
+
+    def _turned(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the arguments in the layout of the class, one object in several roles staying one."""
+        if self.layout == "batch first":
+            return dict(given)
+        turned: dict[int, Any] = {}
+        for value in (given[name] for name in INPUTS if name in given):
+            known = isinstance(value, Symbol)
+            turned[id(value)] = Symbol(f"{value}{TURN}") if known else value.swapaxes(0, 1)
+        return {name: turned.get(id(value), value) for name, value in given.items()}
 
     def accepted(self, call: Call) -> Call:
         """Return the call with its mask in a form that the class takes.
@@ -173,34 +206,72 @@ class ByNames(Adapter):
     def answer(self) -> Answer:
         """Where the class leaves its results, by a plain call."""
         try:
-            value = self.plain(self.trial_module, self.trial_call)
+            return self._answered(self.layout)
         except BaseException as error:  # judged where it is met again, with its case and its proof
             if is_the_users(error):
                 raise
-            return Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
-        return trial.answer(value, self.trial_call, self.kind.attributes(self.trial_module))
+            raised = error
+        if "layout" not in self.said and "key" in self.forward:
+            try:  # queries and keys of two lengths are two batch sizes to a class that is sequence first
+                return self._answered("sequence first", sure=True)
+            except BaseException as error:
+                if is_the_users(error):
+                    raise
+                self.layout = "batch first"
+        why = f"a plain call raises {type(raised).__name__}: {raised}"
+        left = [name for name in self.forward.left if self.forward.defaults.get(name) is None]
+        if isinstance(raised, configurations.NotConfiguredError) or left:  # it may want more
+            given = f". Of {self.forward.signature} nothing was given for {', '.join(left)}" if left else ""
+            advice = discovery.advice(self.subject_name)
+            raise SubjectError(f"{self.subject_name}: {why}{given}.\n{advice}")
+        return Answer(note=why, raised=True)
+
+    def _answered(self, layout: Layout, *, sure: bool = False) -> Answer:
+        """Return where the results of a plain call in this layout are; LookupError where it must be sure."""
+        self.layout = layout
+        value = self.plain(self.trial_module, self.trial_call)
+        batch, length, width = self.trial_call.query.shape
+        shape = (batch, length, width) if layout == "batch first" else (length, batch, width)
+        answer = trial.answer(value, self.trial_call, shape, self.kind.attributes(self.trial_module))
+        output = trial.parts(value).get(answer.output, value)
+        if sure and tuple(getattr(output, "shape", ())) != shape:
+            raise LookupError(f"no output of shape {shape}")
+        return answer
 
     def results(self, module: Any, value: Any) -> tuple[Any, Any] | None:
         """Return output and weights (None: there are none) of what came back; None where it is neither."""
         where = self.answer
-        if self.kind.is_array(value):
-            kept = getattr(module, where.kept, None) if where.kept else None
-            return value, kept if self.kind.is_array(kept) else None
-        if not isinstance(value, tuple | list) or len(value) <= where.output:
-            return None
-        output, place = value[where.output], where.weights
-        weights = None if place is None or place >= len(value) else value[place]
+        found = trial.parts(value)
+        output = value if self.kind.is_array(value) else found.get(where.output)
+        weights = found.get(where.weights) if where.weights else None
+        if where.kept:
+            kept = getattr(module, where.kept, None)
+            weights = kept if self.kind.is_array(kept) else None
+        if self.layout == "sequence first" and self.kind.is_array(output):
+            output = output.swapaxes(0, 1)
         fine = self.kind.is_array(output) and (weights is None or self.kind.is_array(weights))
         return (output, weights) if fine else None
 
     @cached_property
     def conventions(self) -> Conventions:
         """Which masks the class takes, and what it says of itself."""
-        additive = "additive" in self.forward
+        additive = "additive" in self.forward and "mask" not in self.forward
         if self.answer.raised or not (additive or "mask" in self.forward):
-            return overridden(Conventions(), self.said)
-        said = {"mask_true": self.mask_true, **self.said}
-        return trial.conventions(self.plainly, self.trial_call, said, additive=additive)
+            taken = overridden(Conventions(), self.said)
+        else:
+            said = {"mask_true": self.mask_true, **self.said}
+            taken = trial.conventions(self.plainly, self.trial_call, said, additive=additive)
+            if self._as_in_transformers and trial.only_added(self.plainly, self.trial_call, taken):
+                taken = replace(taken, mask_forms=("additive",))
+            elif "mask_forms" not in self.said and trial.adds_floats(self.plainly, self.trial_call, taken):
+                forms = ("additive" if form == "float" else form for form in taken.mask_forms)
+                taken = replace(taken, mask_forms=tuple(forms))
+        return replace(taken, layout=self.layout)
+
+    @property
+    def _as_in_transformers(self) -> bool:
+        """Whether names are those of transformers, whose masks are made additive beforehand."""
+        return self.forward.names["query"] == ("hidden_states",) and "mask_forms" not in self.said
 
     def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:
         """Return the dtypes that the class says it is meant for, or those in which a plain call runs."""
@@ -239,10 +310,10 @@ class ByNames(Adapter):
             "parameters": True,
             "read": True,
             "weights": self.answer.has_weights,
-            "cross": "key" in forward,
+            "cross": "key" in forward and not self.always_causal,
             "mask": "mask" in forward or "additive" in forward,
             "padding": "padding" in forward,
-            "causal": "causal" in forward,
+            "causal": "causal" in forward or self.always_causal,
             "scale": "scale" in forward or self.takes("scale"),
             "bias": len(biases) == 4,
             "indivisible": self.takes("d_model") and not self.takes("d_k"),
@@ -257,7 +328,7 @@ class ByNames(Adapter):
         held = {role: f"{path} ({stored[role[:3]]})" for role, path in self.storage.found.items()}
         stages = {f"stage {stage}": name for stage, name in discovery.stages(type(self.trial_module)).items()}
         where = self.answer
-        weights = f"self.{where.kept}" if where.kept else f"returned, item {where.weights}"
+        weights = f"self.{where.kept}" if where.kept else f"returned{where.weights}"
         padding = self.forward.names.get("padding", ())
         meaning = f"True means {self.said.get('padding_true', PADDING_TRUE)}"
         return {
@@ -271,18 +342,28 @@ class ByNames(Adapter):
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know besides."""
-        ignored = [name for role in IGNORED for name in self.forward.names.get(role, ())]
-        notes = [self.answer.note, f"never given: {', '.join(ignored)}" if ignored else ""]
+        names = (name for role in IGNORED for name in self.forward.names.get(role, ()))
+        ignored = [name for name in names if name not in self.forward.required]
+        causal = "is causal in every call, and judged as that" if self.always_causal else ""
+        notes = [self.answer.note, causal, f"never given: {', '.join(ignored)}" if ignored else ""]
         return tuple(note for note in notes if note)
 
-    def refuse_causal(self, triangles: bool) -> None:
-        """Raise SubjectError for a class that is always causal: by its word, its name or a triangle."""
+    @cached_property
+    def always_causal(self) -> bool:
+        """Whether every call is causal: by the class's word, or by its name or a triangle, and by a call.
+
+        SubjectError where name or triangle say so and the call does not: one of them is wrong.
+        """
         said = self.said.get("always_causal")
+        if said is not None:
+            return bool(said)
         free = "causal" in self.forward or self.takes("causal")
         named = "causal" in type(self.trial_module).__name__.lower()
-        if said or (said is None and not free and (named or triangles)):
+        hinted = not free and (named or self.holds_triangle(self.trial_module))
+        if hinted and not self.answer.raised and trial.looks_ahead(self.plainly, self.trial_build):
             raise SubjectError(
-                f"{self.subject_name}: is causal in every call; expected one that sees every key unless told "
-                "otherwise.\nGive forward an is_causal=False, or, if it is not so, put headcheck = "
-                '{"always_causal": False} into the class.'
+                f"{self.subject_name}: {'is called causal' if named else 'holds a triangle'}, and its first "
+                'query sees later keys.\nPut headcheck = {"always_causal": True} into the class if that is a '
+                "mistake of it, and False if it is meant to see them."
             )
+        return hinted and not self.answer.raised

@@ -14,6 +14,7 @@ Every key is optional:
     dtypes              of "float64", "float32", "bfloat16", "float16": those that the class is meant for
     softmax_dtype       "float32" where the softmax is computed in it whatever the inputs are
     stored              "in out" or "out in": how bare weight arrays are stored
+    layout              "batch first" or "sequence first": the first axis of the arguments and the output
     always_causal       True where every call is causal and nothing switches that off
 """
 
@@ -36,6 +37,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "dtypes": get_args(DType),
     "softmax_dtype": ("", "float32"),
     "stored": ("in out", "out in"),
+    "layout": ("batch first", "sequence first"),
     "always_causal": (True, False),
 }
 PLURAL = {"mask_forms", "mask_shapes", "dtypes"}

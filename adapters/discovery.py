@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .configurations import Configuration, configured
 from .names import CONSTRUCTOR, FORWARD, LISTS, STAGES, normal, projection, table, usual
 from .protocol import Build, SubjectError
 
+MASKS = {"mask", "additive", "padding", "lengths"}
 LONGEST = 1024  # for constructors that want the longest sequence
 SCALARS = (bool, int, float, str)
 POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
@@ -58,42 +60,6 @@ class Matched:
         return found | ({f"{where} left alone": ", ".join(self.left)} if self.left else {})
 
 
-class Configuration:
-    """Stands for a configuration object: answers the names that a constructor could have as parameters."""
-
-    def __init__(self, values: Mapping[str, Any]):
-        self._values = dict(values)
-        self._asked: dict[str, Any] = {}
-
-    def __getattr__(self, name: str) -> Any:
-        role = _CONSTRUCTOR_ROLES.get(normal(name))
-        if name.startswith("_") or role is None or role not in self._values:
-            raise AttributeError(f"headcheck's stand-in for a configuration has no {name!r}")
-        self._asked[name] = self._values[role]
-        return self._values[role]
-
-    @property
-    def asked(self) -> set[str]:
-        """The roles that were asked for."""
-        return {_CONSTRUCTOR_ROLES[normal(name)] for name in self._asked}
-
-    def __repr__(self) -> str:
-        """Return source that makes an object with the settings that were asked for."""
-        return f"SimpleNamespace({', '.join(f'{name}={value!r}' for name, value in self._asked.items())})"
-
-    def asked_like(self, other: Configuration) -> Configuration:
-        """Return this one, asked for the settings that another was asked for."""
-        for name in other._asked:
-            getattr(self, name)
-        return self
-
-    def get(self, name: str, default: Any = None) -> Any:
-        """Return a setting as a mapping would."""
-        return getattr(self, name, default)
-
-    __getitem__ = __getattr__
-
-
 _CONSTRUCTOR_ROLES = table(CONSTRUCTOR)
 _FORWARD_ROLES = table(FORWARD)
 
@@ -126,8 +92,12 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
     return _matched(title, parameters, names)
 
 
-def constructor_values(build: Build) -> dict[str, Any]:
-    """Return the value of every role that a framework does not have to make: all but dtype, key and rngs."""
+def constructor_values(build: Build, configuration: type | None = None) -> dict[str, Any]:
+    """Return the value of every role that a framework does not have to make: all but dtype, key and rngs.
+
+    Raises:
+        Exception: whatever the class of the configuration raises.
+    """
     values: dict[str, Any] = {
         "d_model": build.d_model,
         "num_heads": build.num_heads,
@@ -141,10 +111,11 @@ def constructor_values(build: Build) -> dict[str, Any]:
         "batch first": True,
         "need weights": True,
         "seed": build.seed,
+        "index": 0,
     }
     if build.scale is not None:
         values["scale"] = build.scale
-    return values | {"config": Configuration(values)}
+    return values | {"config": configured(values, configuration) if configuration else Configuration(values)}
 
 
 def forward(function: Callable[..., Any], subject: str) -> Matched:
@@ -167,6 +138,9 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
         names["query"] = names.pop("self")
     if "padding" in names and not {"mask", "additive"} & names.keys():
         names["mask"] = names.pop("padding")  # the only mask there is
+    for role in MASKS & {*names}:  # forward(x, mask=None, attn_mask=None): one mask is given once
+        first, *others = names[role]
+        names[role] = (first, *(name for name in others if name in required))
     unknown = _unknown(parameters, names)
     if unknown or "query" not in names or ("key" in names) != ("value" in names):
         raise SubjectError(
@@ -225,10 +199,12 @@ def advice(subject: str) -> str:
 
 
 def stages(implementation: type) -> dict[str, str]:
-    """Return which methods make an intermediate result: "split", "combined", "context" -> method."""
-    methods = {
-        normal(name): name for name in dir(implementation) if callable(getattr(implementation, name, None))
-    }
+    """Return which methods make an intermediate result: "split", "combined", "context" -> method.
+
+    A method whose name starts with an underscore is nobody's business.
+    """
+    public = (name for name in dir(implementation) if not name.startswith("_"))
+    methods = {normal(name): name for name in public if callable(getattr(implementation, name, None))}
     found: dict[str, str] = {}
     for stage, names in STAGES.items():
         method = next((methods[normal(name)] for name in names.split() if normal(name) in methods), None)
@@ -252,6 +228,8 @@ def _parameters(function: Callable[..., Any], subject: str) -> list[inspect.Para
             f"{subject}: the parameters of {name} cannot be read.\n{advice(subject)}"
         ) from None
     bases = function.__mro__[1:-1] if isinstance(function, type) else ()
+    if isinstance(function, type) and all(p.kind in VARIADIC for p in listed):  # a metaclass's __call__
+        bases = function.__mro__[:-1]
     initialisers = [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
     while initialisers and any(p.kind in VARIADIC for p in listed):
         inherited = list(inspect.signature(initialisers.pop(0)).parameters.values())[1:]

@@ -82,10 +82,13 @@ def imported(place: str) -> ModuleType:
     with _on_path(os.getcwd()):
         try:
             known = find_spec(place) is not None
-        except (ImportError, ValueError, AttributeError):
+        except (ValueError, AttributeError):
             known = False
         except BaseException as error:  # importing the package around it ran into this
-            raise _failed(place, error) from None
+            lacks = error.name if isinstance(error, ModuleNotFoundError) else None
+            if lacks is None or not f"{place}.".startswith(f"{lacks}."):
+                raise _failed(place, error) from None
+            known = False
         if not known:
             hint = f" For a file, write {place}.py:Name." if Path(f"{place}.py").exists() else ""
             raise SubjectError(

@@ -14,12 +14,12 @@ Synonyms = Mapping[str, str]  # role -> names, most usual first
 CONSTRUCTOR: Synonyms = {
     "d_model": "d_model embed_dim embed_size emb_dim emb_size embedding_dim embedding_size hidden_size "
     "hidden_dim model_dim model_size dim n_embd n_embed num_hiddens num_hidden d d_in d_out in_dim out_dim "
-    "dim_in dim_out input_dim output_dim input_size output_size query_size key_size value_size in_features "
-    "out_features qkv_features features n_features channels width n_state emb k",
+    "dim_in dim_out query_dim input_dim output_dim input_size output_size query_size key_size value_size "
+    "in_features out_features qkv_features features n_features channels width n_state emb k",
     "num_heads": "num_heads n_heads heads h n_head nhead num_head head num_attention_heads n_attention_heads "
     "attention_heads num_attn_heads attn_heads nh",
     "num_kv_heads": "num_kv_heads n_kv_heads kv_heads num_key_value_heads",
-    "d_k": "d_k d_v d_head d_q head_dim head_size dim_head dim_heads dim_key dim_value",
+    "d_k": "d_k d_v d_kv d_head d_q head_dim head_size dim_head dim_heads dim_key dim_value",
     "bias": "bias use_bias qkv_bias with_bias has_bias proj_bias out_bias attention_bias biases",
     "dropout": "dropout dropout_rate dropout_p dropout_prob p_dropout attn_dropout attn_dropout_p attn_drop "
     "attn_pdrop attention_dropout attention_dropout_rate attention_probs_dropout_prob "
@@ -38,6 +38,7 @@ CONSTRUCTOR: Synonyms = {
     "seed": "seed random_seed random_state",
     "key": "key rng rng_key prng_key",
     "rngs": "rngs",
+    "index": "layer_idx layer_index layer_id layer block_idx block_index",
     "config": "config cfg configuration conf args hparams",
 }
 
@@ -48,7 +49,7 @@ FORWARD: Synonyms = {
     "self": "x inputs input hidden_states hidden_state hidden tokens embeddings inp src seq sequence",
     "memory": "context memory kv x_kv inputs_kv encoder_hidden_states key_value_states encoder_output",
     "mask": "mask attn_mask attention_mask att_mask masks src_mask tgt_mask qk_mask",
-    "additive": "attn_bias attention_bias additive_mask",
+    "additive": "attn_bias attention_bias additive_mask bias",
     "padding": "key_padding_mask padding_mask pad_mask src_key_padding_mask",
     "lengths": "valid_lens valid_len valid_length valid_lengths key_lengths lengths seq_lens",
     "causal": "is_causal causal use_causal_mask",
@@ -63,11 +64,11 @@ FORWARD: Synonyms = {
 }
 
 STAGES: Synonyms = {
-    "split": "split_heads split_into_heads split to_heads separate_heads _split_heads transpose_qkv",
-    "combined": "combine_heads merge_heads concat_heads concat join_heads _merge_heads transpose_output",
+    "split": "split_heads split_into_heads split to_heads separate_heads transpose_qkv",
+    "combined": "combine_heads merge_heads concat_heads concat join_heads transpose_output",
     "scores": "scores compute_scores attention_scores",
     "context": "scaled_dot_product_attention scaled_dot_product scaled_dot_attention dot_product_attention "
-    "attention attend _attn calculate_attention compute_attention",
+    "attention attend calculate_attention compute_attention",
 }
 
 QUERY = {"q", "query", "queries", "qs"}
@@ -77,7 +78,7 @@ OUT = {"o", "out", "output", "outputs"}
 # Words that say "a projection" and not which one.
 FILLER = (
     "w weight weights wt matrix mat kernel proj projs projection projections project projector "
-    "linear linears lin fc dense to layer layers net transform attn att attention mha head heads "
+    "linear linears lin fc dense conv to layer layers net transform attn att attention mha head heads "
     "multihead c self final"
 )
 BIAS = {"b", "bias", "biases"}

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import jax
@@ -29,7 +29,6 @@ from .on_jax_method import BARE, Method, Unreadable
 from .on_jax_object_script import object_alone, object_source
 from .on_jax_objects import Objects
 from .on_jax_script import Source, script
-from .on_jax_slots import taken
 from .on_jax_stages import watched
 from .protocol import Build, Call, Capability, Declaration, Result, Variant
 from .scripting import watching
@@ -60,14 +59,14 @@ class ClassAdapter(JaxAdapter):
         method = Method(self._objects, self._said)
         if discovery.masks_padding(method.matched):
             self._said.setdefault("mask_true", self._said.get("padding_true", "block"))
-        if "stored" not in self._said:
-            self._objects.outward = method.reads_transposed()
+        self._objects.orders = method.orders()
         return method
 
     def declare(self) -> Declaration:
         """Return what the class offers, by its parameters and by tracing calls of it."""
         objects, method = self._objects, self._method
-        held = {name: ".".join(slot.names) for name, slot in objects.slots.items()}
+        slots = objects.places(objects.size).slots
+        held = {name: f"{slot.path} ({slot})" for slot in slots for name in slot.names}
         untraceable = method.untraceable
         notes = [method.answer.note, untraceable and f"runs eagerly, for it cannot be jitted: {untraceable}"]
         return Declaration(
@@ -95,7 +94,7 @@ class ClassAdapter(JaxAdapter):
             "padding": "padding" in forward,
             "causal": "causal" in forward,
             "scale": "scale" in forward or "scale" in constructor,
-            "bias": "b_q" in self._objects.slots,
+            "bias": {"b_q", "b_k", "b_v", "b_o"} <= self._objects.places(self._objects.size).parameters,
             "gradients": not untraceable,
             "dropout": "dropout" in constructor and switch,
             "indivisible": "d_model" in constructor and "d_k" not in constructor,
@@ -104,19 +103,22 @@ class ClassAdapter(JaxAdapter):
         return frozenset(capability for capability, there in offered.items() if there)
 
     def _paths(self) -> tuple[Variant, ...]:
-        weights = self._method.answer.has_weights
-        eager = Variant("eager", weights=weights, eager=True)
-        if self._method.untraceable:
-            return (eager,)
-        same = Variant("same object", weights=weights, self_attention=True)
-        asked = weights and "need weights" in self._method.matched
+        method = self._method
+        alone = "key" not in method.matched  # self-attention: the one argument plays all three roles
+        path = partial(Variant, self_attention=alone, weights=method.answer.has_weights)
+        if method.untraceable:
+            return (path("eager", eager=True),)
+        # Where a mask is a page for each example in fewer axes than four, the batch cannot be told from it.
+        shapes = (shape.split() for shape in method.conventions.mask_shapes)
+        paged = all(len(axes) == 4 for axes in shapes if "B" in axes)
+        asked = method.answer.has_weights and "need weights" in method.matched
         return (
-            Variant("jit", weights=weights),
-            *([same] if "key" in self._method.matched else []),
-            eager,
-            Variant("optimised", weights=weights, eager=True),
-            Variant("vmap", weights=weights, eager=True),
-            *([Variant(BARE, weights=False, eager=True)] if asked else []),
+            path("jit"),
+            *([] if alone else [path("same object", self_attention=True)]),
+            path("eager", eager=True),
+            path("optimised", eager=True),
+            *([] if method.single else [path("vmap", masks=paged, eager=True)]),
+            *([path(BARE, weights=False, eager=True)] if asked else []),
         )
 
     def build(self, build: Build) -> Module:
@@ -131,7 +133,7 @@ class ClassAdapter(JaxAdapter):
 
     def read(self, module: Module) -> Parameters:
         """Return the weights that the object itself holds."""
-        return taken(leaves(self._held(module)), self._objects.slots)
+        return self._objects.places(module.build).taken(leaves(self._held(module)))
 
     def weights_of(self, module: Module) -> Parameters:
         """Return the weights of a call: those written, without a detour through an object."""
@@ -148,7 +150,7 @@ class ClassAdapter(JaxAdapter):
             with precision_of(build.dtype):
                 dtype = DTYPES[build.dtype]
                 arrays = {name: jnp.asarray(array, dtype) for name, array in module.parameters.items()}
-                module.held = objects.filled(own, arrays)
+                module.held = objects.filled(own, build, arrays)
         return module.held
 
     def spoken(self, call: Call) -> Call:
@@ -161,14 +163,15 @@ class ClassAdapter(JaxAdapter):
     def inputs(self, module: Module, call: Call) -> dict[str, Any]:
         """Return the arguments of the call, and what the object holds besides weights."""
         objects = self._objects
-        state = {"state": objects.state(self._held(module))} if objects.stateful else {}
+        state = {"state": objects.state(self._held(module), module.build)} if objects.stateful else {}
         return super().inputs(module, call) | state
 
     def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
         """Call the object itself where nothing is traced, and otherwise a copy that holds the tracers."""
         if self.runs_eagerly(path) and not isinstance(parameters["W_q"], jax.core.Tracer):
             return self._method(self._held(path.module), path, inputs)
-        own = self._objects.filled(self._objects.template(path.build), parameters, inputs.get("state"))
+        build, state = path.build, inputs.get("state")
+        own = self._objects.filled(self._objects.template(build), build, parameters, state)
         return self._method(own, path, inputs)
 
     def call(self, module: Module, call: Call) -> Result:
@@ -186,9 +189,8 @@ class ClassAdapter(JaxAdapter):
             path = self.path(module, call)
             with precision_of(call.build.dtype):
                 parameters, inputs, _ = self.arguments(module, call)
-                own = self._objects.filled(
-                    self._objects.template(path.build), parameters, inputs.get("state")
-                )
+                build, state = path.build, inputs.get("state")
+                own = self._objects.filled(self._objects.template(build), build, parameters, state)
                 seen = watched(own, discovery.stages(type(own)))
                 jax.eval_shape(lambda given: self._method(own, path, given), inputs)
         ends = {"output": result.output, "weights": result.weights}

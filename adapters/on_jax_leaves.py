@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator, Mapping
+from types import ModuleType
 from typing import Any
 
 import jax
@@ -17,6 +18,7 @@ import numpy as np
 from jax.tree_util import DictKey, GetAttrKey, all_leaves, tree_flatten_with_path, tree_unflatten
 
 Names = tuple[str, ...]
+DEPTH = 4  # of the longest way to an array: heads, 0, query, kernel
 
 
 def is_array(value: Any) -> bool:
@@ -44,6 +46,8 @@ def with_leaves(module: Any, arrays: Mapping[Names, Any]) -> Any:
             holder = _members(holder)[name]
         if isinstance(holder, dict):
             holder[last] = array
+        elif isinstance(holder, list):
+            holder[int(last)] = array
         else:
             object.__setattr__(holder, last, array)
     return fresh
@@ -76,7 +80,7 @@ def _names(path: tuple[Any, ...]) -> Names:
     return tuple(str(getattr(key, "name", getattr(key, "key", getattr(key, "idx", "")))) for key in path)
 
 
-def _walk(holder: Any, depth: int = 2) -> Iterator[tuple[Names, Any]]:
+def _walk(holder: Any, depth: int = DEPTH) -> Iterator[tuple[Names, Any]]:
     for name, value in _members(holder).items():
         if is_array(value):
             yield (str(name),), value
@@ -88,4 +92,6 @@ def _walk(holder: Any, depth: int = 2) -> Iterator[tuple[Names, Any]]:
 def _members(holder: Any) -> Mapping[str, Any]:
     if isinstance(holder, dict):
         return holder
-    return getattr(holder, "__dict__", {})
+    if isinstance(holder, list | tuple):
+        return {str(i): value for i, value in enumerate(holder)}
+    return {} if isinstance(holder, type | ModuleType) else getattr(holder, "__dict__", {})

@@ -29,6 +29,15 @@ def spoken(call: Call, said: Mapping[str, Any]) -> Call:
     return replace(call, mask=mask, padding=padding)
 
 
+def of_examples(name: str, array: Any, batch: int) -> tuple[Any, int | None] | None:
+    """Return an argument as jax.vmap over the batch takes it, and the axis; None where it has no batch."""
+    if name in ("query", "key", "value", "padding"):
+        return array, 0
+    if name in ("mask", "additive") and array.ndim > 2:
+        return (array, 0) if array.shape[0] == batch else (array[0], None)
+    return None
+
+
 def one_page_an_example(mask: Any, batch: int) -> bool:
     """Return whether jax.vmap over the batch must map the mask too."""
     return mask is not None and mask.ndim == 4 and bool(mask.shape[0] == batch)

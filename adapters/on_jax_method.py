@@ -13,16 +13,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from . import discovery, trial
+from .configurations import NotConfiguredError
 from .on_jax_compiled import Compiled
 from .on_jax_function import Arrays, Path, inputs_of, precision_of
-from .on_jax_leaves import is_array, with_leaves
-from .on_jax_masks import spoken
+from .on_jax_leaves import Names, is_array, leaves, with_leaves
+from .on_jax_linen import Bound
+from .on_jax_masks import of_examples, spoken
 from .on_jax_objects import UNTRACEABLE, Objects
-from .protocol import Call, Conventions, DType, Mask, Result, Variant
+from .projections import Orders, alternatives, as_stored, one_token
+from .protocol import Call, Conventions, DType, Mask, Result, SubjectError, Variant
 from .returned import in_words
 from .trial import Answer
 
 BARE = "no weights"  # the path on which attention weights are not asked for, where that can be chosen
+FULL = {"float64", "float32"}
 DTYPES: tuple[DType, ...] = ("float64", "float32", "bfloat16", "float16")
 
 
@@ -38,7 +42,8 @@ class Method:
 
     def __init__(self, objects: Objects, said: Mapping[str, Any]):
         self.name = "forward" if hasattr(objects.trial, "forward") else "__call__"
-        self.matched = discovery.forward(getattr(type(objects.trial), self.name), objects.subject)
+        self.matched = discovery.forward(objects.function, objects.subject)
+        self.single = False  # takes one example at a time, without an axis for the batch
         self._objects = objects
         self._said = said
 
@@ -49,20 +54,30 @@ class Method:
             Unreadable: what came back holds no output.
         """
         value = self._passed(own, path, inputs)
-        if is_array(value):
-            output, weights = value, getattr(own, self.answer.kept, None) if self.answer.kept else None
-        elif isinstance(value, tuple | list) and len(value) > self.answer.output:
-            output, place = value[self.answer.output], self.answer.weights
-            weights = value[place] if place is not None and place < len(value) else None
-        else:
-            raise Unreadable(in_words(value))
+        where = self.answer
+        found = trial.parts(value)
+        output = value if is_array(value) else found.get(where.output)
+        weights = found.get(where.weights) if where.weights else None
+        if where.kept:
+            weights = getattr(own, where.kept, None)
         if not is_array(output) or not (weights is None or is_array(weights)):
             raise Unreadable(in_words(value))
         return output, None if path.variant.name == BARE else weights
 
     def _passed(self, own: Any, path: Path, inputs: Arrays) -> Any:
+        """Call an object, on one example after the other where it takes one at a time."""
+        if not self.single:
+            return self._given(own, path, inputs)
+        batch = len(inputs["query"])
+        examples = {name: page for name, array in inputs.items() if (page := of_examples(name, array, batch))}
+        together = {name: array for name, array in inputs.items() if name not in examples}
+        pages = {name: array for name, (array, _) in examples.items()} | {"example": jnp.arange(batch)}
+        axes = {name: axis for name, (_, axis) in examples.items()} | {"example": 0}
+        return jax.vmap(lambda one: self._given(own, path, together | one), in_axes=(axes,))(pages)
+
+    def _given(self, own: Any, path: Path, inputs: Arrays) -> Any:
         """Call an object with whatever of the inputs its method has parameters for."""
-        values = {role: array for role, array in inputs.items() if role != "state"} | {
+        values = {role: array for role, array in inputs.items() if role not in {"state", "example"}} | {
             "memory": inputs["key"],
             "causal": path.causal,
             "need weights": path.variant.name != BARE,
@@ -75,9 +90,12 @@ class Method:
         if path.build.scale is not None:
             values["scale"] = path.build.scale
         if path.training:
-            values["dropout key"] = jax.random.key(inputs["seed"])
+            values["dropout key"] = jax.random.fold_in(
+                jax.random.key(inputs["seed"]), inputs.get("example", 0)
+            )
             if "rngs" in self.matched:
                 values["rngs"] = import_module("flax.nnx").Rngs(dropout=values["dropout key"])
+            own = own.keyed(values["dropout key"]) if isinstance(own, Bound) else own
         arguments, keywords = self.matched.arguments(values)
         return getattr(own, self.name)(*arguments, **keywords)
 
@@ -104,47 +122,83 @@ class Method:
         """Where the class leaves its results."""
         try:
             return self._look(self.call, traced=not self.untraceable)[0]
+        except NotConfiguredError as error:
+            subject = self._objects.subject
+            raise SubjectError(f"{subject}: {error}.\n{discovery.advice(subject)}") from None
         except BaseException as error:  # judged where it is met again, with its case and its proof
-            return Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
+            answer = Answer(note=f"a plain call raises {type(error).__name__}: {error}", raised=True)
+        self.single = not self.untraceable
+        try:
+            found, shape = self._look(self.call, traced=True)
+        except BaseException:
+            shape = ()
+        if shape != self.call.query.shape:
+            self.single = False
+        return found if self.single else answer
 
     @cached_property
     def dtypes(self) -> tuple[DType, ...]:
         """The dtypes in which a plain call runs."""
         if self.answer.raised or self.untraceable:  # what cannot be traced would have to be compiled
             return DTYPES
-        return trial.dtypes(self._shaped, self.call, DTYPES)
+        runs = trial.dtypes(self._shaped, self.call, DTYPES)
+        return tuple(dtype for dtype in runs if dtype in FULL or self._compiles(dtype)) or runs
+
+    def _compiles(self, dtype: DType) -> bool:
+        """Return whether a plain call in this dtype compiles, which not every backend does in float16."""
+        build = replace(self.call.build, dtype=dtype)
+        own = self._objects.template(build)
+
+        def attend(path: Path, inputs: Arrays) -> Any:
+            return self(own, path, inputs)[0]
+
+        try:
+            with precision_of(dtype):
+                inputs = inputs_of(replace(self.call, build=build))
+                Compiled(attend)(Path(build, Variant("trial")), inputs)
+        except ValueError:  # XLA's
+            return False
+        except Exception:  # judged where it is met again
+            return True
+        return True
 
     @cached_property
     def conventions(self) -> Conventions:
         """Which masks the class takes, and what it says itself."""
         additive = "additive" in self.matched and "mask" not in self.matched
-        return trial.conventions(self._shaped, self.call, self._said, additive=additive)
+        taken = trial.conventions(self._shaped, self.call, self._said, additive=additive)
+        return replace(taken, layout="one example" if self.single else "batch first")
 
-    def reads_transposed(self) -> bool:
-        """Return whether one token comes out as if bare matrices were stored (out, in).
+    def orders(self) -> Orders:
+        """Return how stored arrays are read: the usual way, unless one token comes out of another."""
+        objects, build = self._objects, self._objects.size
+        template, held = objects.template(build), objects.places(build)
+        possible = {
+            names: as_stored(orders, self._said["stored"]) if "stored" in self._said else orders
+            for names, orders in held.possible.items()
+        }
+        every = list(alternatives(possible))
+        if len(every) == 1 or self.answer.raised:
+            return every[0]
+        parameters, token, expected = one_token(build)
+        weights = {name: array.astype(np.float32) for name, array in parameters.items()}
+        inputs = dict.fromkeys(("query", "key", "value"), jnp.asarray(token, np.float32))
 
-        A single key has the weight 1 whatever mask, scale and softmax do: the answer is x W_v W_o.
-        """
-        build, rng = self._objects.size, np.random.default_rng(0)
-        W = rng.integers(-2, 3, (4, build.d_model, build.d_model)).astype(np.float32) / 4
-        token = rng.integers(-2, 3, (1, 1, build.d_model)).astype(np.float32) / 2
-        parameters = dict(zip(("W_q", "W_k", "W_v", "W_o"), map(jnp.asarray, W), strict=True))
-        inputs = dict.fromkeys(("query", "key", "value"), jnp.asarray(token))
-
-        def attend(path: Path, parameters: Arrays, inputs: Arrays) -> Any:
-            own = self._objects.filled(self._objects.template(path.build), parameters)
-            return self(own, path, inputs)[0]
+        def attend(path: Path, arrays: Mapping[Names, Any], inputs: Arrays) -> Any:
+            return self(with_leaves(template, arrays), path, inputs)[0]
 
         run = attend if self.untraceable else Compiled(attend)
-        try:
-            with precision_of(build.dtype):
-                output = np.asarray(run(Path(build, Variant("trial")), parameters, inputs))
-        except BaseException:  # judged where it is met again
-            return False
-        straight, turned = token @ W[2] @ W[3], token @ W[2].T @ W[3].T
-        return (
-            output.shape == token.shape and not np.allclose(output, straight) and np.allclose(output, turned)
-        )
+        for orders in every:
+            arrays = held.read_as(orders).placed(weights, leaves(template))
+            try:
+                with precision_of(build.dtype):
+                    arrays = {names: jnp.asarray(array) for names, array in arrays.items()}
+                    output = np.asarray(run(Path(build, Variant("trial")), arrays, inputs))
+            except BaseException:  # judged where it is met again
+                break
+            if output.shape == expected.shape and np.allclose(output, expected):
+                return orders
+        return every[0]
 
     def _look(self, call: Call, *, traced: bool) -> tuple[Answer, tuple[int, ...]]:
         """Call an object, traced so that nothing is computed; return where its output was, and its shape."""
@@ -152,8 +206,8 @@ class Method:
 
         def attend(inputs: Arrays) -> None:
             value = self._passed(own, path, inputs)
-            answer = trial.answer(value, call, getattr(own, "__dict__", {}))
-            output = value[answer.output] if isinstance(value, tuple | list) and value else value
+            answer = trial.answer(value, call, call.query.shape, getattr(own, "__dict__", {}))
+            output = trial.parts(value).get(answer.output, value)
             seen.append((answer, tuple(getattr(output, "shape", ()))))
 
         inputs = inputs_of(spoken(call, self._said))

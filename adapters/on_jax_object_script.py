@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from .discovery import Matched
 from .importing import name_of, statements
 from .literals import assign, number
-from .on_jax_leaves import leaves
+from .on_jax_leaves import Names, leaves
+from .on_jax_linen import Bound
+from .on_jax_masks import of_examples
 from .on_jax_method import BARE, Method
 from .on_jax_objects import Objects
 from .on_jax_script import Source, header
-from .on_jax_slots import WRAPPERS, Slot
+from .on_jax_slots import unwrapped
 from .protocol import Build, Call, SubjectError, Variant
+from .scripting_storage import canonical
 
 
 def object_source(objects: Objects, method: Method, call: Call, variant: Variant) -> Source:
@@ -23,19 +28,23 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     """
     if "config" in objects.constructor:
         raise SubjectError(f"{objects.subject}: no script, for its constructor takes a configuration object")
-    made, arguments = constructed(objects, call.build), called(method.matched, call, variant)
-    name = "" if method.name == "__call__" else f".{method.name}"
-    where = method.answer
+    module, arguments = constructed(objects, call.build), called(method.matched, call, variant)
+    linen = isinstance(objects.trial, Bound)
+    if linen:
+        keyed = [f'rngs={{"dropout": jax.random.key({call.seed})}}'] if call.training else []
+        arguments = ", ".join(['{"params": params}', arguments, *keyed])
+    name = ".apply" if linen else "" if method.name == "__call__" else f".{method.name}"
+    made, where = f"module{name}({arguments})", method.answer
     if variant.weights:
-        weights = f"module.{where.kept}" if where.kept else f"returned[{where.weights}]"
-        results = f"returned{'' if where.kept else f'[{where.output}]'}, {weights}"
+        weights = f"module.{where.kept}" if where.kept else f"returned{where.weights}"
+        results = f"returned{where.output}, {weights}"
     else:
-        results = f"returned[{where.output}] if isinstance(returned, tuple | list) else returned"
-    nnx = ["from flax import nnx"] if "nnx." in made + arguments else []
+        results = f"returned{where.output}"
+    nnx = ["from flax import nnx"] if "nnx." in module + arguments else []
     return Source(
         imports=[*statements(objects.subject, objects.implementation), *nnx],
-        setup=[f"module = {made}", *(assigned(objects, call) if call.parameters else [])],
-        attend=[f"returned = module{name}({arguments})", f"return {results}"],
+        setup=[f"module = {module}", *(assigned(objects, call) if call.parameters else [])],
+        attend=[f"returned = {mapped(call, made) if method.single else made}", f"return {results}"],
     )
 
 
@@ -51,14 +60,15 @@ def object_alone(objects: Objects, call: Call, of: str) -> list[str]:
         for name, array in call.parameters.items():
             lines += assign(name, array, "jnp", dtype)
         lines += assigned(objects, call)
-    held = leaves(objects.construct(call.build))
-    return [*lines, *(read(name, slot) for name, slot in objects.slots.items() if slot.names in held)]
-
-
-def read(name: str, slot: Slot) -> str:
-    """Return the line that reads a parameter from ``module``."""
-    path = ".".join(one for one in slot.names if one not in WRAPPERS)
-    return f"{name} = np.asarray(module.{path}, dtype=np.float64){'.T' if slot.transposed else ''}"
+    if isinstance(objects.trial, Bound):
+        raise SubjectError(f"{objects.subject}: no script, for a linen module holds no weights")
+    places, held = objects.places(call.build), leaves(objects.template(replace(call.build, seed=0)))
+    stored = [
+        (f"np.asarray({_place(objects, names)}, dtype=np.float64)", slot, tuple(held[names].shape))
+        for slot in places.slots
+        if (names := places.of(slot)) in held
+    ]
+    return [*lines, *(f"{name} = {source}" for name, source in canonical(stored, call.build).items())]
 
 
 def constructed(objects: Objects, build: Build) -> str:
@@ -102,21 +112,52 @@ def constructed(objects: Objects, build: Build) -> str:
 
 
 def assigned(objects: Objects, call: Call) -> list[str]:
-    """Return the lines that put the weights into ``module``; zeros into a bias that the call lacks."""
+    """Return the lines that put the weights into ``module``; zeros into a bias that the call lacks.
+
+    A linen module is given them beside it, as ``params``.
+    """
+    linen = isinstance(objects.trial, Bound)
     targets: dict[str, str] = {}
+    beside: dict[Names, str] = {}
     lines = []
-    for name, slot in objects.slots.items():
-        value = name + (".T" if slot.transposed else "")
-        if getattr(call.parameters, name) is None:
+    places, held = objects.places(call.build), leaves(objects.template(replace(call.build, seed=0)))
+    for slot in places.slots:
+        names, shape = places.of(slot), tuple(held[places.of(slot)].shape)
+        value = slot.source(call.build, shape, "jnp")
+        if getattr(call.parameters, slot.names[0]) is None:
             if "bias" in objects.constructor:
                 continue
-            value = f"jnp.zeros({call.build.d_model}, dtype=jnp.{call.build.dtype})"
-        if len(slot.names) == 1 and not objects.frozen:
-            targets[f"module.{slot.names[0]}"] = value
+            value = f"jnp.zeros({shape}, dtype=jnp.{call.build.dtype})"
+        if linen:
+            beside[names[1:]] = value
+        elif len(names) == 1 and not objects.frozen:
+            targets[f"module.{names[0]}"] = value
         else:
-            lines.append(_assignment(objects, slot, value))
+            lines.append(_assignment(objects, names, value))
+    if linen:
+        return [f"params = {nested(beside)}"]
     together = [f"{', '.join(targets)} = {', '.join(targets.values())}"] if targets else []
     return [*together, *lines]
+
+
+def mapped(call: Call, made: str) -> str:
+    """Return source of a call that takes one example, made on all of them."""
+    names, axes, given = ["query", "key", "value"], ["0"] * 3, ["query", "key", "value"]
+    page = None if call.mask is None else of_examples("mask", call.mask.allowed, len(call.query))
+    if page:
+        first = page[1] is None
+        names, axes = [*names, "mask"], [*axes, "None" if first else "0"]
+        given = [*given, "mask[0]" if first else "mask"]
+    return f"jax.vmap(lambda {', '.join(names)}: {made}, ({', '.join(axes)}))({', '.join(given)})"
+
+
+def nested(sources: Mapping[Names, str]) -> str:
+    """Return source of nested dicts."""
+    if () in sources:
+        return sources[()]
+    tops = dict.fromkeys(names[0] for names in sources)
+    below = {top: {names[1:]: source for names, source in sources.items() if names[0] == top} for top in tops}
+    return "{" + ", ".join(f'"{top}": {nested(inner)}' for top, inner in below.items()) + "}"
 
 
 def called(method: Matched, call: Call, variant: Variant) -> str:
@@ -144,18 +185,25 @@ def _listed(arguments: list[Any], keywords: dict[str, Any]) -> str:
     return ", ".join([*map(str, arguments), *(f"{name}={text}" for name, text in keywords.items())])
 
 
-def _assignment(objects: Objects, slot: Slot, value: str) -> str:
-    """Return the line that puts a value into a slot, as the object allows it."""
-    names = [name for name in slot.names if name not in WRAPPERS]
-    holder, own = "module", objects.trial
-    for name in names[:-1]:
-        is_entry = isinstance(own, dict)
-        holder += f"[{name!r}]" if is_entry else f".{name}"
-        own = own[name] if is_entry else getattr(own, name)
-    if isinstance(own, dict):
-        return f"{holder}[{names[-1]!r}] = {value}"
-    if len(names) < len(slot.names):
-        return f"{holder}.{names[-1]}.set_value({value})"
-    if objects.frozen:
-        return f"object.__setattr__({holder}, {names[-1]!r}, {value})"
-    return f"{holder}.{names[-1]} = {value}"
+def _assignment(objects: Objects, path: Names, value: str) -> str:
+    """Return the line that puts a value where a path leads, as the object allows it."""
+    place, wrapped = _place(objects, path), len(unwrapped(path)) < len(path)
+    if wrapped:
+        return f"{place}.set_value({value})"
+    if objects.frozen and not place.endswith("]"):
+        holder, _, name = place.rpartition(".")
+        return f"object.__setattr__({holder}, {name!r}, {value})"
+    return f"{place} = {value}"
+
+
+def _place(objects: Objects, path: Names) -> str:
+    """Return source of what a path leads to, from ``module``."""
+    place, own = "module", objects.trial
+    for name in unwrapped(path):
+        if isinstance(own, dict):
+            place, own = f"{place}[{name!r}]", own[name]
+        elif isinstance(own, list | tuple):
+            place, own = f"{place}[{name}]", own[int(name)]
+        else:
+            place, own = f"{place}.{name}", getattr(own, name)
+    return place

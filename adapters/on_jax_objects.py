@@ -10,9 +10,12 @@ from typing import Any
 import jax
 
 from . import discovery
+from .configurations import class_of
 from .on_jax_function import DTYPES, Arrays, precision_of
 from .on_jax_leaves import Names, leaves, sketched, with_leaves
-from .on_jax_slots import Slot, placed, slots
+from .on_jax_linen import Bound, is_linen
+from .on_jax_slots import Places, places
+from .projections import Orders
 from .protocol import Build, SubjectError
 from .trial import SIZES
 
@@ -35,7 +38,9 @@ class Objects:
         self.implementation = implementation
         self.subject = subject
         self.constructor = discovery.constructor(implementation, subject)
-        self.outward = said.get("stored") == "out in"  # how bare matrices are stored
+        self._configuration = class_of(implementation, self.constructor.names)
+        self.orders: Orders = {}  # of the axes of stored arrays, where their names and shapes leave that open
+        self._places: dict[tuple[int, int, bool], Places] = {}
         self._templates: dict[Build, Any] = {}
 
     @cached_property
@@ -63,38 +68,43 @@ class Objects:
         """An object to be looked at and not to be called."""
         return self.template(self.size)
 
-    @cached_property
-    def _slots(self) -> tuple[Mapping[str, Slot], Mapping[str, Slot]]:
-        return slots(self.trial, self.subject), slots(self.trial, self.subject, outward=True)
+    def places(self, build: Build) -> Places:
+        """Return where an object of this build keeps each parameter."""
+        key = build.d_model, build.num_heads, build.bias
+        if key not in self._places:
+            self._places[key] = places(self.template(build), build, self.subject)
+        return self._places[key].read_as(self.orders)
 
     @property
-    def slots(self) -> Mapping[str, Slot]:
-        """Where each parameter is kept."""
-        return self._slots[self.outward]
+    def function(self) -> Callable[..., Any]:
+        """The method that attends, as its class defines it: forward, or __call__ where there is none."""
+        kind = type(self.trial.module if isinstance(self.trial, Bound) else self.trial)
+        function: Callable[..., Any] = kind.__call__ if not hasattr(self.trial, "forward") else kind.forward
+        return function
 
     @cached_property
     def stateful(self) -> bool:
         """Whether an object holds arrays besides its weights, which its seed may decide."""
-        return bool(self.state(self.trial))
+        return bool(self.state(self.trial, self.size))
 
     @cached_property
     def frozen(self) -> bool:
         """Whether an object refuses plain assignment to its attributes."""
         own = with_leaves(self.trial, {})
-        name = next(iter(self.slots.values())).names[0]
+        name = next(iter(self.places(self.size).names.values()))[0]
         try:
             setattr(own, name, getattr(own, name))
         except (AttributeError, TypeError):
             return True
         return False
 
-    def state(self, own: Any) -> dict[Names, Any]:
+    def state(self, own: Any, build: Build) -> dict[Names, Any]:
         """Return the arrays that an object holds besides its weights."""
-        return _besides(own, self.slots)
+        return _besides(own, self.places(build))
 
     def construct(self, build: Build) -> Any:
         """Return a new object with its own initial weights."""
-        values = discovery.constructor_values(build)
+        values = discovery.constructor_values(build, self._configuration)
         with precision_of(build.dtype):
             values |= dict.fromkeys(("dtype", "param dtype"), DTYPES[build.dtype])
             if "key" in self.constructor:
@@ -102,7 +112,8 @@ class Objects:
             if "rngs" in self.constructor:
                 values["rngs"] = import_module("flax.nnx").Rngs(build.seed)
             arguments, keywords = self.constructor.arguments(values)
-            return self.implementation(*arguments, **keywords)
+            made = self.implementation(*arguments, **keywords)
+            return Bound.initialised(made, build, self.subject) if is_linen(made) else made
 
     def template(self, build: Build) -> Any:
         """Return an object of this build, from which others are copied and which nobody calls.
@@ -113,15 +124,17 @@ class Objects:
             try:
                 with precision_of(build.dtype):
                     sketch = sketched(lambda: self.construct(build))
-                complete = not _besides(sketch, slots(sketch, self.subject))
+                complete = not _besides(sketch, places(sketch, build, self.subject))
             except UNTRACEABLE:
                 complete = False
             self._templates[build] = sketch if complete else self.construct(build)
         return self._templates[build]
 
-    def filled(self, own: Any, parameters: Arrays, state: Mapping[Names, Any] | None = None) -> Any:
+    def filled(
+        self, own: Any, build: Build, parameters: Arrays, state: Mapping[Names, Any] | None = None
+    ) -> Any:
         """Return a copy of an object that holds these arrays, by their names in `Parameters`."""
-        arrays = placed(parameters, self.slots, leaves(own)) | dict(state or {})
+        arrays = self.places(build).placed(parameters, leaves(own)) | dict(state or {})
         try:
             return with_leaves(own, arrays)
         except (AttributeError, TypeError) as error:
@@ -131,7 +144,7 @@ class Objects:
             ) from error
 
 
-def _besides(own: Any, slots: Mapping[str, Slot]) -> dict[Names, Any]:
+def _besides(own: Any, found: Places) -> dict[Names, Any]:
     """Return the arrays of JAX that are in no slot; those of NumPy are constants of the class."""
-    known = {slot.names for slot in slots.values()}
+    known = {found.of(slot) for slot in found.slots}
     return {n: leaf for n, leaf in leaves(own).items() if n not in known and isinstance(leaf, jax.Array)}

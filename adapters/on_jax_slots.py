@@ -1,107 +1,115 @@
-"""Where a JAX module keeps the four projections: which leaf, and which way round.
+"""Where a JAX object keeps the four projections: which leaves, and in which order of axes.
 
-A bare matrix and a flax ``kernel`` are (in, out); the ``weight`` of a layer, as equinox has it, is
-(out, in).
+The arrays of an object are looked at as a tree of plain nodes and lists, whatever wraps them.  A flax
+``kernel`` has its rows in; a bare matrix, or a ``weight``, is as it is: one token tells.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
-from .discovery import advice, projections, unrecognised
-from .on_jax_leaves import Names, leaves
-from .protocol import SubjectError
+from .on_jax_leaves import Names, is_array, leaves
+from .projections import Kind, Orders, reordered, storage
+from .protocol import Build
+from .storage import Order, Slot, assembled
 
 WRAPPERS = {"value", "raw_value"}  # what flax.nnx wraps an array in
-KERNELS = {"kernel", "w"}
-BIASES = {"bias", "b"}
+KERNELS = ("kernel", "w")
+
+
+class Node(SimpleNamespace):
+    """What holds arrays, or other nodes, by their names."""
+
+
+def _rows(layer: Any) -> str:
+    return "in" if any(hasattr(layer, name) for name in KERNELS) else ""
+
+
+JAX = Kind(
+    attributes=lambda value: vars(value) if isinstance(value, Node) else {},
+    is_array=is_array,
+    lists=(list,),
+    rows=_rows,
+    weight=(*KERNELS, "weight"),
+    bias=("bias", "b"),
+)
 
 
 @dataclass(frozen=True)
-class Slot:
-    """One leaf that holds a parameter."""
+class Places:
+    """The slots of objects of one build, and the leaf of each by its path."""
 
-    names: Names
-    transposed: bool = False  # stored (out, in)
+    build: Build
+    slots: Sequence[Slot]
+    names: Mapping[str, Names]
+    possible: Mapping[tuple[str, ...], list[Order]]  # orders of axes, see `Storage`
 
-    def turned(self, array: Any) -> Any:
-        """Return a matrix turned from (in, out) to the way it is stored, or back."""
-        return array.T if self.transposed else array
+    def of(self, slot: Slot) -> Names:
+        """Return the names that lead to a slot's leaf."""
+        return self.names[slot.path]
+
+    @property
+    def parameters(self) -> set[str]:
+        """The names in `Parameters` of all that is held."""
+        return {name for slot in self.slots for name in slot.names}
+
+    def read_as(self, orders: Orders) -> Places:
+        """Return the same places with these orders of axes."""
+        return Places(self.build, reordered(self.slots, orders), self.names, self.possible)
+
+    def placed(self, parameters: Mapping[str, Any], held: Mapping[Names, Any]) -> dict[Names, Any]:
+        """Return the leaves that hold these parameters; zeros for a bias that is held and not among them."""
+        return {
+            self.of(slot): self._stored(slot, parameters, tuple(held[self.of(slot)].shape))
+            for slot in self.slots
+            if self.of(slot) in held
+        }
+
+    def _stored(self, slot: Slot, parameters: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
+        arrays = [parameters.get(name) for name in slot.names]
+        if arrays[0] is None:
+            return np.zeros(shape, parameters["W_q"].dtype)
+        together = jnp.concatenate([array[None] for array in arrays]) if len(arrays) > 1 else arrays[0]
+        return slot.moved(together, self.build, shape)
+
+    def taken(self, held: Mapping[Names, Any]) -> Parameters:
+        """Return the parameters that these leaves hold."""
+        arrays = ((slot, np.asarray(held[self.of(slot)], dtype=np.float64)) for slot in self.slots)
+        return Parameters(**assembled(arrays, self.build))
 
 
-def slots(module: Any, subject: str, outward: bool = False) -> dict[str, Slot]:
-    """Return the slot of every parameter by its name in `Parameters`; ``outward``: bare ones are (out, in).
-
-    SubjectError where projections are missing, packed, or have another shape than (d_model, d_model).
-    """
+def places(module: Any, build: Build, subject: str) -> Places:
+    """Return where an object keeps its projections; SubjectError where it cannot be told."""
     arrays = {
         names: leaf for names, leaf in leaves(module).items() if jnp.issubdtype(leaf.dtype, jnp.floating)
     }
-    attributes = tuple(dict.fromkeys(names[0] for names in arrays))
-    found = projections(attributes, subject)
-    packed = [attribute for role, attribute in found.items() if role in {"W_qkv", "W_kv", "W_list", "b_qkv"}]
-    if packed:
-        raise SubjectError(
-            f"{subject}: {', '.join(packed)} holds several projections, and their order cannot be seen from "
-            f"outside. Expected W_q, W_k, W_v and W_o apart.\n{advice(subject)}"
-        )
-    slots = dict(_slots(arrays, {attribute: role for role, attribute in found.items()}, outward))
-    missing = [name for name in ("W_q", "W_k", "W_v", "W_o") if name not in slots]
-    if missing:
-        raise unrecognised(subject, missing, (".".join(names) for names in arrays))
-    for name, slot in slots.items():
-        shape = arrays[slot.names].shape
-        if len(shape) != (2 if name.startswith("W") else 1) or len(set(shape)) != 1:
-            expected = "(d_model, d_model)" if name.startswith("W") else "(d_model,)"
-            raise SubjectError(
-                f"{subject}: {'.'.join(slot.names)} has shape {tuple(shape)}; expected {expected}.\n"
-                + advice(subject)
-            )
-    return slots
+    names = {".".join(name.replace(".", "_") for name in unwrapped(names)): names for names in arrays}
+    tree = _tree({tuple(path.split(".")): arrays[names[path]] for path in names})
+    found = storage(tree, build, subject, JAX)
+    return Places(build, found.slots, names, found.possible)
 
 
-def placed(
-    parameters: Mapping[str, Any], slots: Mapping[str, Slot], held: Mapping[Names, Any]
-) -> dict[Names, Any]:
-    """Return the leaves that hold these parameters; zeros for a bias that is held and not among them."""
-    return {
-        slot.names: slot.turned(parameters[name])
-        if name in parameters
-        else np.zeros(held[slot.names].shape, parameters["W_q"].dtype)
-        for name, slot in slots.items()
-        if slot.names in held
-    }
+def unwrapped(names: Names) -> Names:
+    """Return the names that a person gave, without what a framework wraps an array in."""
+    while len(names) > 1 and names[-1] in WRAPPERS:
+        names = names[:-1]
+    return names
 
 
-def taken(held: Mapping[Names, Any], slots: Mapping[str, Slot]) -> Parameters:
-    """Return the parameters that these leaves hold."""
-    return Parameters(
-        **{
-            name: np.asarray(slot.turned(held[slot.names]), dtype=np.float64)
-            for name, slot in slots.items()
-            if slot.names in held
-        }
-    )
-
-
-def _slots(
-    arrays: Mapping[Names, Any], roles: Mapping[str, str], outward: bool
-) -> Iterator[tuple[str, Slot]]:
-    for names in arrays:
-        role = roles.get(names[0])
-        inner = [name for name in names[1:] if name not in WRAPPERS]
-        if role is None or len(inner) > 1:
-            continue
-        kind = inner[0].lower() if inner else ""
-        if not kind or kind in KERNELS:
-            yield role, Slot(names, transposed=outward and not kind and role.startswith("W"))
-        elif kind == "weight":
-            yield role, Slot(names, transposed=True)
-        elif kind in BIASES:
-            yield role.replace("W", "b"), Slot(names)
+def _tree(arrays: Mapping[tuple[str, ...], Any]) -> Any:
+    """Return nested nodes, and lists where all names are numbers."""
+    if () in arrays:
+        return arrays[()]
+    below: dict[str, dict[tuple[str, ...], Any]] = {}
+    for (first, *rest), array in arrays.items():
+        below.setdefault(first, {})[tuple(rest)] = array
+    if below and all(name.isdigit() for name in below):
+        return [_tree(below[name]) for name in sorted(below, key=int)]
+    return Node(**{name: _tree(inner) for name, inner in below.items()})

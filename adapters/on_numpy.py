@@ -41,8 +41,13 @@ VARIANTS = {  # name -> one object as query, key and value; the attention weight
 
 
 def _attributes(thing: Any) -> Mapping[str, Any]:
-    held = vars(thing) if hasattr(thing, "__dict__") else {}
-    return {name: value for name, value in held.items() if not name.startswith("_") and _holds(value)}
+    held = thing if isinstance(thing, dict) else getattr(thing, "__dict__", {})
+    return {name: value for name, value in held.items() if not _private(name) and _holds(value)}
+
+
+def _private(name: Any) -> bool:
+    """Return whether an attribute is nobody's business, or a key is none that a path can hold."""
+    return not isinstance(name, str) or name.startswith("_") or "." in name
 
 
 def _holds(value: Any) -> bool:
@@ -50,7 +55,9 @@ def _holds(value: Any) -> bool:
         return len(value) > 0 and all(map(_holds, value))
     if isinstance(value, np.ndarray):
         return value.dtype.kind == "f" and value.ndim > 0
-    arrays = vars(value).values() if hasattr(value, "__dict__") and not isinstance(value, type) else ()
+    if isinstance(value, type):
+        return False
+    arrays = (value if isinstance(value, dict) else getattr(value, "__dict__", {})).values()
     return any(isinstance(array, np.ndarray) for array in arrays)
 
 
@@ -84,8 +91,6 @@ class ClassAdapter(ByNames):
 
     def declare(self) -> Declaration:
         """Find out what the class offers; SubjectError where it cannot be driven."""
-        held = vars(self.trial_module).values()
-        self.refuse_causal(any(isinstance(array, np.ndarray) and _is_triangle(array) for array in held))
         training = self.takes("dropout") and {"training", "deterministic"} & {*self.forward.names}
         return Declaration(
             framework="numpy",
@@ -101,6 +106,7 @@ class ClassAdapter(ByNames):
             source=source_of(self.implementation),
             found=self.found(),
             notes=self.notes(),
+            always_causal=self.always_causal,
         )
 
     def make(self, build: Build) -> Any:
@@ -182,6 +188,11 @@ class ClassAdapter(ByNames):
         """Return a call's result on a fresh module, its mask handed over as it is."""
         return self._call(self.build(call.build), call)
 
+    def holds_triangle(self, module: Any) -> bool:
+        """Return whether an attribute is triangular."""
+        held = vars(module).values()
+        return any(isinstance(array, np.ndarray) and _is_triangle(array) for array in held)
+
     def put(self, module: Any, slots: Sequence[Slot], parameters: Parameters, build: Build) -> None:
         """Put the weights in, in the dtype of the build."""
         for slot in slots:
@@ -237,7 +248,7 @@ class ClassAdapter(ByNames):
             output=self.numbers(output),
             weights=self.numbers(weights),
             dtype="" if output is None else str(output.dtype),
-            stages=seen | shapes,
+            stages=(seen if self.layout == "batch first" else {}) | shapes,
             written_to=written,
             returned="" if results else in_words(value),
         )
@@ -263,7 +274,9 @@ def place(module: Any, path: str, array: Any) -> None:
     """Put an array where a path leads."""
     *outer, last = path.split(".")
     holder = at(module, ".".join(outer)) if outer else module
-    if last.isdigit():
+    if last.startswith("["):
+        holder[last[2:-2]] = array
+    elif last.isdigit():
         holder[int(last)] = array
     else:
         setattr(holder, last, array)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .discovery import stages
-from .importing import name_of, statements
+from .importing import name_of
 from .literals import assign, with_imports
 from .projections import at
 from .protocol import Call
-from .scripting import Symbol, indexed, needed, output_of, shape_seen, taken_apart, watching, written
+from .scripting import Symbol, indexed, output_of, shape_seen, taken_apart, watching, written
 from .scripting_storage import canonical
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
     """Return plain NumPy that makes a call, and ends with what is asked for."""
     arguments = adapter.constructor_call(call.build)
     made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
-    imports = [*statements(adapter.subject_name, adapter.implementation), *needed(made)]
+    imports = adapter.constructor_imports()
     if of == "module":
         return [*imports, f"module = {made}"]
     if of.startswith("gradient of "):
@@ -74,7 +74,11 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
     asked = adapter.asks_for_weights(call)
     given = adapter.arguments(call, symbols, training=call.training, weights=asked)
     attend = written(method, *given)
-    answered = taken_apart(attend, adapter.answer) if asked else output_of(attend, adapter.answer)
+    answered = (
+        taken_apart(attend, adapter.answer, adapter.layout)
+        if asked
+        else output_of(attend, adapter.answer, adapter.layout)
+    )
     if of == "operations":
         counted = [f"query, key, value = (x.view(Counted) for x in ({', '.join(list(inputs)[:3])}))"]
         imported, rest = lines[: 1 + len(imports)], lines[1 + len(imports) :]

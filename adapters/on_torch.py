@@ -17,6 +17,7 @@ import torch
 from headcheck.reference.parameters import Parameters
 from torch import Tensor, nn
 
+from . import discovery
 from . import on_torch_weights as weights
 from .by_names import PADDING_TRUE, ByNames
 from .importing import source_of
@@ -39,7 +40,6 @@ class ClassAdapter(ByNames, TorchAdapter):
 
     def declare(self) -> Declaration:
         """Find out what the class offers; SubjectError where it cannot be driven."""
-        self.refuse_causal(any(map(_is_triangle, self.trial_module.buffers())))
         return Declaration(
             framework="torch",
             capabilities=self.capabilities(gradients=True, cost=True, dropout=self.takes("dropout")),
@@ -53,13 +53,14 @@ class ClassAdapter(ByNames, TorchAdapter):
             source=source_of(self.implementation),
             found=self.found(),
             notes=(*self.notes(), *self._strangers()),
+            always_causal=self.always_causal,
         )
 
     @cached_property
     def modes(self) -> Mapping[str, Mode]:
         """The paths: eval first, and training with a dropout of zero where the class lets it be set."""
         fixed = any(isinstance(module, nn.Dropout) and module.p for module in self.trial_module.modules())
-        alone = "key" not in self.forward  # forward(x): its one argument has the gradients of all three
+        alone = "key" not in self.forward  # self-attention: the one argument plays all three roles
         modes = {
             "eval": Mode(itself=alone),
             **({} if fixed else {"train": Mode(training=True, gradients=True, itself=alone)}),
@@ -75,7 +76,17 @@ class ClassAdapter(ByNames, TorchAdapter):
         module = self.constructed(build)
         if not isinstance(module, nn.Module):
             raise SubjectError(f"{self.subject_name}: made {in_words(module)}; expected a torch.nn.Module.")
-        return module
+        if any(map(nn.parameter.is_lazy, module.parameters())):
+            self._materialise(module, build)
+        return weights.unparametrised(module)
+
+    def _materialise(self, module: nn.Module, build: Build) -> None:
+        """Call a module whose lazy layers take their sizes from the first call."""
+        matched = discovery.forward(self.function(module), self.subject_name)
+        token = torch.zeros(1, 1, max(build.d_model, 1))
+        positional, keywords = matched.arguments(dict.fromkeys(("query", "key", "value", "memory"), token))
+        with torch.no_grad():
+            module(*positional, **keywords)
 
     def call(self, module: Built, call: Call) -> Result:
         """Call the module on the variant named by the call."""
@@ -97,7 +108,8 @@ class ClassAdapter(ByNames, TorchAdapter):
             returned = self._sorted(module, self._passed(module, call, inputs))
         made = {"weights": returned.weights, "output": returned.output}
         shapes = {name: tuple(value.shape) for name, value in made.items() if value is not None}
-        return replace(returned, stages=seen | shapes)
+        inner = seen if self.layout == "batch first" else {}
+        return replace(returned, stages=inner | shapes)
 
     def script(self, call: Call, of: str = "output") -> list[str]:
         """Return plain torch that makes this call, and ends with what is asked for."""
@@ -118,6 +130,10 @@ class ClassAdapter(ByNames, TorchAdapter):
     def plainly(self, call: Call) -> Result:
         """Return a call's result on a fresh module, its mask handed over as it is."""
         return TorchAdapter.call(self, self.build(call.build), call)
+
+    def holds_triangle(self, module: nn.Module) -> bool:
+        """Return whether a buffer is triangular."""
+        return any(map(_is_triangle, module.buffers()))
 
     def put(self, module: nn.Module, slots: Sequence[Slot], parameters: Parameters, build: Build) -> None:
         """Put the weights in."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from .discovery import stages
-from .importing import name_of, statements
+from .importing import name_of
 from .on_torch_script import Source, held_by, module_of, parameters, stored
 from .on_torch_script import script as script_of
 from .protocol import Call
-from .scripting import Symbol, needed, output_of, taken_apart, watching, written
+from .scripting import Symbol, output_of, taken_apart, watching, written
 
 if TYPE_CHECKING:
     from .on_torch import ClassAdapter
@@ -34,10 +34,11 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
     training = call.training or mode.training
     given = adapter.arguments(call, symbols, training=training, weights=mode.weights)
     attend = written("module", *given)
+    apart = taken_apart if mode.weights else output_of
     source = Source(
         imports,
         setup,
-        taken_apart(attend, adapter.answer) if mode.weights else output_of(attend, adapter.answer),
+        apart(attend, adapter.answer, adapter.layout),
         adapter.answer.has_weights and mode.weights,
         held,
     )
@@ -48,4 +49,4 @@ def made_of(adapter: ClassAdapter, call: Call) -> list[str]:
     """Return the imports that a module needs, and the line that makes it."""
     arguments = adapter.constructor_call(call.build)
     made = written(name_of(adapter.subject_name, adapter.implementation), *arguments)
-    return [*statements(adapter.subject_name, adapter.implementation), *needed(made), f"module = {made}"]
+    return [*adapter.constructor_imports(), f"module = {made}"]

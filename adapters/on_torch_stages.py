@@ -16,7 +16,8 @@ INWARD = ("W_q", "W_k", "W_v")
 @contextmanager
 def watched(module: nn.Module, projections: Mapping[str, str]) -> Iterator[Shapes]:
     """Record the shape of each stage the first time that it is made; the module is left as it was."""
-    layers = dict(module.named_modules())
+    # A convolution's channels come before its positions: what it sees is no stage of the pipeline.
+    layers = {name: layer for name, layer in module.named_modules() if not isinstance(layer, nn.Conv1d)}
     with ExitStack() as stack:
         seen = stack.enter_context(stages.watched(module))
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from headcheck.reference.parameters import Parameters
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from .projections import Kind, at
 from .protocol import Build
@@ -20,6 +21,17 @@ def tensor(module: nn.Module, path: str) -> Tensor:
     if not isinstance(value, Tensor):
         raise TypeError(f"{path} is {type(value).__name__}, expected a torch.Tensor")
     return value
+
+
+def unparametrised(module: nn.Module) -> nn.Module:
+    """Return the module with plain weights, as its parametrizations (weight_norm, ...) make them now.
+
+    A weight that is computed cannot be put in; what the layer makes of it is the same.
+    """
+    for layer in [*module.modules()]:
+        for name in [*getattr(layer, "parametrizations", {})]:
+            parametrize.remove_parametrizations(layer, name)
+    return module
 
 
 def write(module: nn.Module, slots: Sequence[Slot], parameters: Parameters, build: Build) -> None:
@@ -54,7 +66,13 @@ def _holds(value: Any) -> bool:
 
 
 def _rows(layer: Any) -> str:
-    return "out" if isinstance(layer, nn.Linear) else "in" if type(layer).__name__ == "Conv1D" else ""
+    return (
+        "out"
+        if isinstance(layer, nn.Linear | nn.Conv1d)
+        else "in"
+        if type(layer).__name__ == "Conv1D"
+        else ""
+    )
 
 
 TORCH = Kind(

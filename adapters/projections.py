@@ -7,6 +7,7 @@ of several that share an array; all four may be in one list, or in a list of who
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -45,7 +46,10 @@ class Leaf:
 
 @dataclass(frozen=True)
 class Storage:
-    """The slots of an object, and the orders of axes possible where no type settles them."""
+    """The slots of an object, and the orders of axes that each of its weight arrays can have.
+
+    Where sizes coincide more are possible than in general, so those of one size settle those of all.
+    """
 
     slots: tuple[Slot, ...]
     possible: Mapping[tuple[str, ...], list[Order]]
@@ -70,7 +74,7 @@ def storage(module: Any, build: Build, subject: str, kind: Kind) -> Storage:
             slot = Slot(leaf.weight, names, axes_of(names[0]), i if len(leaves) > 1 else None)
             fitting = _fitting(slot, leaf.rows, tuple(at(module, leaf.weight).shape), build)
             slots.append(replace(slot, order=fitting[0]))
-            if len(fitting) > 1 and role.startswith("W"):
+            if role.startswith("W"):
                 possible[names] = fitting
             if leaf.bias:
                 slots.append(Slot(leaf.bias, biases, axes_of(biases[0]), slot.head))
@@ -78,10 +82,18 @@ def storage(module: Any, build: Build, subject: str, kind: Kind) -> Storage:
 
 
 def at(module: Any, path: str) -> Any:
-    """Return what is at a path like "heads.0.key.weight"."""
+    """Return what is at a path like "heads.0.key.weight"; an entry of a dict is written "params.['W_q']"."""
     for part in path.split("."):
-        module = module[int(part)] if part.isdigit() else getattr(module, part)
+        if part.startswith("["):
+            module = module[part[2:-2]]
+        else:
+            module = module[int(part)] if part.isdigit() else getattr(module, part)
     return module
+
+
+def below(path: str, value: Any, name: str) -> str:
+    """Return the path of what is called `name` in the value at a path."""
+    return f"{path}.{[name]}" if isinstance(value, Mapping) else f"{path}.{name}"
 
 
 def _named(module: Any, subject: str, kind: Kind) -> dict[str, str]:
@@ -92,16 +104,35 @@ def _named(module: Any, subject: str, kind: Kind) -> dict[str, str]:
             inner = {role: name for name in kind.attributes(value[0]) if (role := projection(name))}
             if {"W_q", "W_k", "W_v"} <= set(inner):
                 outer = {role: name for name in held if (role := projection(name)) in {"W_o", "b_o"}}
-                if "W_o" not in outer:
+                if "W_o" not in outer | inner:
                     raise unrecognised(subject, ["W_o"], held)
-                return {role: f"{container}.*.{name}" for role, name in inner.items()} | outer
-    found = projections(held, subject)
+                return {
+                    role: f"{container}.*.{name}" for role, name in inner.items() if role != "b_o"
+                } | outer
+    try:
+        found = projections(held, subject)
+    except SubjectError:
+        found = _within(held, subject, kind)
+        if not found:
+            raise
+        return found
     listed = found.pop("W_list", None)
     letters = ALL[: 4 - ("W_o" in found)]
     if listed and len(held[listed]) != len(letters):
         missing = [f"W_{letter}" for letter in letters]
         raise unrecognised(subject, missing, [f"{listed} ({len(held[listed])} layers)"])
     return found | ({f"W_{letter}": f"{listed}.{i}" for i, letter in enumerate(letters)} if listed else {})
+
+
+def _within(held: Mapping[str, Any], subject: str, kind: Kind) -> dict[str, str]:
+    """Return where the projections are if one attribute holds all of them, as a wrapper or a dict does."""
+    every = []
+    for container, value in held.items():
+        if not kind.is_array(value) and not isinstance(value, kind.lists):
+            with suppress(SubjectError):
+                inner = projections(kind.attributes(value), subject)
+                every.append({role: below(container, value, name) for role, name in inner.items()})
+    return every[0] if len(every) == 1 and "W_list" not in every[0] else {}
 
 
 def _leaves(module: Any, path: str, num_heads: int, subject: str, kind: Kind) -> Iterator[Leaf]:
@@ -113,23 +144,25 @@ def _leaves(module: Any, path: str, num_heads: int, subject: str, kind: Kind) ->
     value = at(module, path)
     weight = _first(value, kind.weight, kind)
     if isinstance(value, kind.lists):
-        for i in range(len(value)):
-            yield from _leaves(module, f"{path}.{i}", num_heads, subject, kind)
+        for i, item in enumerate(value):
+            if kind.is_array(item) or isinstance(item, kind.lists) or kind.attributes(item):  # no dropout
+                yield from _leaves(module, f"{path}.{i}", num_heads, subject, kind)
     elif kind.is_array(value):
         yield Leaf(path)
     elif weight:
         bias = _first(value, kind.bias, kind)
-        yield Leaf(f"{path}.{weight}", bias and f"{path}.{bias}", kind.rows(value))
+        yield Leaf(below(path, value, weight), bias and below(path, value, bias), kind.rows(value))
     else:
         inner = list(kind.attributes(value))
         if len(inner) != 1:
             held = ", ".join(inner) or "nothing"
             raise SubjectError(f"{subject}: {path} holds {held}; expected one layer.\n{advice(subject)}")
-        yield from _leaves(module, f"{path}.{inner[0]}", num_heads, subject, kind)
+        yield from _leaves(module, below(path, value, inner[0]), num_heads, subject, kind)
 
 
 def _first(value: Any, names: Iterable[str], kind: Kind) -> str | None:
-    return next((name for name in names if kind.is_array(getattr(value, name, None))), None)
+    held = value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
+    return next((name for name in names if kind.is_array(held(name))), None)
 
 
 def _fitting(slot: Slot, rows: str, shape: tuple[int, ...], build: Build) -> list[Order]:

@@ -24,6 +24,7 @@ from jaxtyping import Bool, Float64
 
 DType = Literal["float64", "float32", "bfloat16", "float16"]
 MaskForm = Literal["bool", "int", "float", "additive"]
+Layout = Literal["batch first", "sequence first", "one example"]
 Memory = Literal["contiguous", "transposed", "expanded", "sliced"]
 
 Capability = Literal[
@@ -173,7 +174,7 @@ class Conventions:
     empty_row: Literal["uniform", "zeros", "unknown"] = "unknown"
     causal_alignment: Literal["top-left", "bottom-right"] = "top-left"
     softmax_dtype: Literal["", "float32"] = ""  # precision of the softmax where it is not the input's
-    layout: str = "batch first"
+    layout: Layout = "batch first"  # of the implementation; whatever crosses the protocol is batch first
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,7 @@ class Declaration:
     source: str = ""  # "path:line" of the implementation, where it has one
     found: Mapping[str, str] = field(default_factory=dict)  # what discovery matched: role -> attribute
     notes: tuple[str, ...] = ()
+    always_causal: bool = False  # in every call, whatever is asked; such a one is given no cross-attention
     sizes: tuple[tuple[int, int], ...] = ()  # (d_model, num_heads) it is used with, where that is known
 
     @property

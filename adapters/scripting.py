@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from math import isfinite
 from typing import Any
 
+from .protocol import Layout
 from .trial import Answer
+
+TURN = ".swapaxes(0, 1)"  # from batch first to sequence first, and back
 
 
 class Symbol(str):
@@ -32,30 +35,35 @@ def needed(source: str) -> list[str]:
     return ["from types import SimpleNamespace"] if "SimpleNamespace(" in source else []
 
 
-def taken_apart(call: str, where: Answer) -> list[str]:
-    """Return the lines that make a call and name its results."""
-    if where.kept:
-        return [f"output = {call}", f"weights = module.{where.kept}"]
+def taken_apart(call: str, where: Answer, layout: Layout) -> list[str]:
+    """Return the lines that make a call and name its results, the output batch first."""
+    kept = [f"weights = module.{where.kept}"] if where.kept else []
+    if layout == "sequence first":
+        kept.append(f"output = output{TURN}")
     if where.single:
-        return [f"output = {call}"]
+        return [f"output = {call}", *kept]
     names = {where.output: "output"} | ({} if where.weights is None else {where.weights: "weights"})
-    if names == {0: "output", 1: "weights"}:
-        return [f"output, weights, *_ = {call}"]
-    return [f"returned = {call}", *(f"{name} = returned[{place}]" for place, name in names.items())]
+    if names == {"[0]": "output", "[1]": "weights"}:
+        return [f"output, weights, *_ = {call}", *kept]
+    return [f"returned = {call}", *(f"{name} = returned{place}" for place, name in names.items()), *kept]
 
 
-def output_of(call: str, where: Answer) -> list[str]:
+def output_of(call: str, where: Answer, layout: Layout) -> list[str]:
     """Return the lines that make a call which may return the output alone, or among others."""
     return [
         f"output = {call}",
-        f"output = output[{where.output}] if isinstance(output, tuple | list) else output",
+        *([] if where.single else [f"output = output if hasattr(output, 'shape') else output{where.output}"]),
+        *([f"output = output{TURN}"] if layout == "sequence first" else []),
     ]
 
 
 def indexed(path: str) -> str:
     """Return a path as Python writes it: "linears.0.weight" as "linears[0].weight"."""
     parts = path.split(".")
-    return "".join(f"[{part}]" if part.isdigit() else f".{part}" for part in parts).removeprefix(".")
+    steps = (
+        part if part.startswith("[") else f"[{part}]" if part.isdigit() else f".{part}" for part in parts
+    )
+    return "".join(steps).removeprefix(".")
 
 
 def watching(stage: str, methods: Mapping[str, str], *, frozen: bool = False) -> list[str]:

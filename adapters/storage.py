@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache, cached_property
 from itertools import permutations
 from math import prod
+from typing import Any
 
 import numpy as np
 from headcheck.reference.parameters import Parameters
@@ -45,17 +46,36 @@ class Slot:
         Raises:
             ValueError: the array holds another number of elements.
         """
-        whole, moved, size = _plan(self, build.d_model, build.num_heads)
+        _, _, size = _plan(self, build.d_model, build.num_heads)
         if prod(shape) != size:
             wanted = " x ".join(str(self.sizes(build)[axis]) for axis in self.order)
             raise ValueError(f"{self.path} has shape {shape}; expected {wanted} numbers ({self})")
         arrays = [getattr(parameters, name) for name in self.names]
         if arrays[0] is None:
             return np.zeros(shape)
-        canonical = (arrays[0] if len(arrays) == 1 else np.stack(arrays)).reshape(whole)
+        return np.asarray(self.moved(arrays[0] if len(arrays) == 1 else np.stack(arrays), build, shape))
+
+    def moved(self, canonical: Any, build: Build, shape: tuple[int, ...]) -> Any:
+        """Return canonical arrays, several stacked, in the order and shape stored; of any framework."""
+        whole, order, _ = _plan(self, build.d_model, build.num_heads)
+        canonical = canonical.reshape(whole)
         if self.head is not None:
-            canonical = canonical.take([self.head], axis=self.axes.index("h"))
-        return canonical.transpose(moved).reshape(shape)
+            canonical = canonical.take(np.array([self.head]), axis=self.axes.index("h"))
+        return canonical.transpose(order).reshape(shape)
+
+    def source(self, build: Build, shape: tuple[int, ...], library: str) -> str:
+        """Return source that makes what is stored from arrays called by their names in `Parameters`."""
+        [name, *others] = self.names
+        made = f"{library}.stack([{', '.join(self.names)}])" if others else name
+        whole, order, _ = _plan(self, build.d_model, build.num_heads)
+        straight, d = self.order == self.axes, build.d_model
+        if not others and self.head is None and shape in {(d,), (d, d)} and (straight or len(shape) == 2):
+            return made if straight else f"{made}.T"
+        made = f"{made}.reshape{tuple(whole)}"
+        if self.head is not None:
+            axis = self.axes.index("h")
+            made += f"[{':, ' * axis}{self.head}:{self.head + 1}]"
+        return f"{made}.transpose{tuple(order)}.reshape{shape}"
 
     def taken(self, array: np.ndarray, build: Build) -> Iterator[tuple[str, np.ndarray]]:
         """Yield each parameter's name and its canonical array, heads and their columns still apart."""

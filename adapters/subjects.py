@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
+from dis import get_instructions
 from functools import partial
 from importlib.util import find_spec
 from types import CodeType, FunctionType, ModuleType
@@ -22,7 +23,13 @@ from .protocol import Adapter, Build, SubjectError
 __all__ = ["BUILT_IN", "adapt", "expand", "installed", "load"]
 
 FRAMEWORKS = ("torch", "equinox", "flax", "haiku", "keras", "tensorflow", "mlx", "paddle", "jax", "numpy")
-DRIVEN = {"torch", "jax", "numpy"}
+DRIVEN = {
+    "torch": "torch",
+    "jax": "jax",
+    "flax": "jax",
+    "equinox": "jax",
+    "numpy": "numpy",
+}  # by which adapter
 DERIVED = {"torch.nn.modules.activation:MultiheadAttention": BUILT_IN["torch.nn:MultiheadAttention"].target}
 
 
@@ -62,16 +69,27 @@ def adapt(subject: Any, reference: str = "") -> Adapter:
         )
     for base in getattr(subject, "__mro__", ()):
         target = DERIVED.get(f"{base.__module__}:{base.__qualname__}")
-        if target:
+        if target and _called_alike(subject, base):
             return _made(named(target), reference, subject, reference)
     framework = framework_of(subject)
     if framework == "numpy" and not isinstance(subject, type):
         framework = framework_of(_product(subject, reference))
+    if framework == "haiku" and framework not in _homes(subject):  # a class that holds transformed functions
+        framework = "jax"
     if framework not in DRIVEN:
         raise SubjectError(
             f"{reference}: is made with {framework}; expected PyTorch, JAX or NumPy.\n{advice(reference)}"
         )
-    return _made(named(f"headcheck.adapters.on_{framework}:ClassAdapter"), reference, subject, reference)
+    return _made(
+        named(f"headcheck.adapters.on_{DRIVEN[framework]}:ClassAdapter"), reference, subject, reference
+    )
+
+
+def _called_alike(subject: Any, base: Any) -> bool:
+    """Return whether what a class calls forward takes all that its base's does."""
+    listed = inspect.signature(subject.forward).parameters
+    everything = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in listed.values())
+    return everything or {*inspect.signature(base.forward).parameters} <= {*listed}
 
 
 def framework_of(implementation: Callable[..., Any]) -> str:
@@ -98,7 +116,7 @@ def _tops(value: Any, seen: set[int]) -> Iterator[str]:
         yield value.__name__.partition(".")[0]
         return
     bases = value.__mro__[:-1] if isinstance(value, type) else (value,)
-    tops = [str(getattr(base, "__module__", None)).partition(".")[0] for base in bases]
+    tops = _homes(value)
     yield from tops
     if isinstance(value, partial):
         yield from _tops(value.func, seen)
@@ -111,11 +129,17 @@ def _tops(value: Any, seen: set[int]) -> Iterator[str]:
             yield from _tops(used, seen)
 
 
+def _homes(value: Any) -> list[str]:
+    """Return the top-level modules in which an object, or a class and its bases, are defined."""
+    bases = value.__mro__[:-1] if isinstance(value, type) else (value,)
+    return [str(getattr(base, "__module__", None)).partition(".")[0] for base in bases]
+
+
 def _globals_in(function: FunctionType) -> Iterator[Any]:
     names, codes = set[str](), [function.__code__]
     while codes:
         code = codes.pop()
-        names |= {*code.co_names}
+        names |= {step.argval for step in get_instructions(code) if step.opname == "LOAD_GLOBAL"}
         codes += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
     yield from (function.__globals__[name] for name in names if name in function.__globals__)
     yield from inspect.getclosurevars(function).nonlocals.values()

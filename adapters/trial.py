@@ -5,8 +5,9 @@ No two axes of a trial are equal, so none is mistaken for another.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,10 @@ Run = Callable[[Call], Result]
 
 @dataclass(frozen=True)
 class Answer:
-    """Where an implementation leaves its results."""
+    """Where an implementation leaves its results; a place is written as Python reaches it, see `parts`."""
 
-    output: int = 0  # place in the tuple that comes back
-    weights: int | None = 1  # the same for the attention weights; None where they do not come back
+    output: str = "[0]"  # place in what comes back
+    weights: str | None = "[1]"  # the same for the attention weights; None where they do not come back
     kept: str = ""  # the attribute that holds the attention weights instead
     single: bool = False  # no tuple comes back
     note: str = ""
@@ -49,22 +50,47 @@ def trial_call(build: Build, *, itself: bool) -> Call:
     return Call(build, query, query, query) if itself else Call(build, query, key, value)
 
 
-def answer(value: Any, call: Call, attributes: Mapping[str, Any]) -> Answer:
-    """Find output and weights by their shapes in what came back, or the weights in an attribute."""
+def parts(value: Any) -> dict[str, Any]:
+    """Return what a result holds, by the source that reaches it: "[0]", "['output']", ".output".
+
+    Empty for an array, and for anything else that is no collection of results.
+    """
+    if isinstance(value, Mapping):
+        return {f"[{key!r}]": item for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return {f"[{i}]": item for i, item in enumerate(value)}
+    if is_dataclass(value) and not hasattr(value, "shape"):
+        return {f".{field.name}": getattr(value, field.name) for field in fields(value)}
+    return {}
+
+
+def answer(value: Any, call: Call, wanted: tuple[int, ...], attributes: Mapping[str, Any]) -> Answer:
+    """Find output, of the shape wanted, and weights in what came back, or the weights in an attribute."""
     batch, n_q, n_k = *call.query.shape[:2], call.key.shape[1]
     maps = (batch, call.build.num_heads, n_q, n_k)
-    if not isinstance(value, tuple | list):
-        kept = next((name for name in KEPT if _shape(attributes.get(name)) == maps), "")
-        return Answer(0, None, kept, single=True)
-    shapes = [_shape(item) for item in value]
-    output = shapes.index(call.query.shape) if call.query.shape in shapes else 0
-    if maps in shapes:
-        return Answer(output, shapes.index(maps))
-    if (batch, n_q, n_k) in shapes:
-        note = "the attention weights come back averaged over the heads"
-        return Answer(output, shapes.index((batch, n_q, n_k)), note=note)
-    others = [i for i, shape in enumerate(shapes) if i != output and shape is not None]
-    return Answer(output, others[0] if others else None)
+    found = parts(value)
+    # Where all that came back is the output, attention weights may be kept on the object.
+    kept = next((name for name in KEPT if _shape(attributes.get(name)) == maps), "")
+    if not found:
+        return Answer("", None, kept, single=True)
+    shapes = {place: shape for place, item in found.items() if (shape := _shape(item)) is not None}
+    output = _place(shapes, wanted) or next(iter(found))
+    averaged = _place(shapes, (batch, n_q, n_k))
+    if weights := _place(shapes, maps):
+        return Answer(output, weights)
+    if averaged:
+        return Answer(output, averaged, note="the attention weights come back averaged over the heads")
+    others = [place for place, shape in shapes.items() if place != output and _pairs(shape, n_q, n_k)]
+    return Answer(output, None if kept else next(iter(others), None), kept)
+
+
+def _pairs(shape: tuple[int, ...], n_q: int, n_k: int) -> bool:
+    """Return whether an array has an axis for queries and one for keys, as no log sum exp has."""
+    return not Counter((n_q, n_k)) - Counter(shape)
+
+
+def _place(shapes: Mapping[str, tuple[int, ...]], wanted: tuple[int, ...]) -> str | None:
+    return next((place for place, shape in shapes.items() if shape == wanted), None)
 
 
 def dtypes(run: Run, call: Call, candidates: Iterable[DType]) -> tuple[DType, ...]:
@@ -87,6 +113,60 @@ def conventions(run: Run, call: Call, said: Mapping[str, Any], *, additive: bool
         taken = [f for f in forms if _runs(run, replace(call, mask=_open_mask(call, first, f)))]
         declared = replace(declared, mask_forms=tuple(taken) or forms)
     return declared
+
+
+def adds_floats(run: Run, call: Call, taken: Conventions) -> bool:
+    """Return whether a float mask is added to the scores, as torch's own functions have it.
+
+    Then 0 and 1 are no mask: only an additive one equals its boolean twin.
+    """
+    if not {"bool", "float"} <= {*taken.mask_forms}:
+        return False
+    blocking = _open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
+    blocking[..., -1] = False
+    forms: tuple[MaskForm, ...] = ("bool", "float", "additive")
+    try:
+        outputs = [run(replace(call, mask=Mask(blocking, form))).output for form in forms]
+    except Exception:  # judged where it is met again
+        return False
+    plain, number, added = (np.zeros(0) if output is None else output for output in outputs)
+    return _alike(added, plain) and not _alike(number, plain)
+
+
+def only_added(run: Run, call: Call, taken: Conventions) -> bool:
+    """Return whether a mask blocks where it is additive, and nothing where it is boolean."""
+    blocking = _open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
+    blocking[..., -1] = False
+    key, value = call.key.copy(), call.value.copy()
+    key[:, -1], value[:, -1] = key[:, -1] + 1.0, value[:, -1] - 1.0
+    itself = call.query is call.key
+    changed = (
+        replace(call, query=value, key=value, value=value) if itself else replace(call, key=key, value=value)
+    )
+
+    def blocks(form: MaskForm) -> bool:
+        mask = Mask(blocking, form)
+        one, other = (run(replace(each, mask=mask)).output for each in (call, changed))
+        kept = slice(None, -1) if itself else slice(None)
+        return one is not None and other is not None and _alike(one[:, kept], other[:, kept])
+
+    try:
+        return blocks("additive") and not blocks("bool")
+    except Exception:  # judged where it is met again
+        return False
+
+
+def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def looks_ahead(run: Run, build: Build) -> bool:
+    """Return whether the first query's output depends on a later position."""
+    call = trial_call(build, itself=True)
+    later = call.query.copy()
+    later[:, 1:] = later[:, :0:-1] + 1.0
+    one, two = (run(replace(call, query=x, key=x, value=x)).output for x in (call.query, later))
+    return one is None or two is None or not np.allclose(one[:, 0], two[:, 0])
 
 
 def _runs(run: Run, call: Call) -> bool:

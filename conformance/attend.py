@@ -101,7 +101,12 @@ class Attend:
         return Observation(call, outcome, expectation)
 
     def _handed_over(self, call: Call) -> Call:
-        """Give a full (B, h, n_q, n_k) mask the shape that the implementation takes."""
+        """Give a full (B, h, n_q, n_k) mask the shape that the implementation takes.
+
+        What is causal in every call is so in this one.
+        """
+        if self.declaration.always_causal:
+            call = replace(call, causal=True)
         shapes = self.conventions.mask_shapes
         full = (len(call.query), call.build.num_heads, call.query.shape[1], call.key.shape[1])
         if call.mask is None or call.mask.allowed.shape != full or "B h n_q n_k" in shapes:

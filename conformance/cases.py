@@ -72,7 +72,7 @@ class Case:
             n_q=shorter if itself else self.n_q,
             n_k=shorter if itself else self.n_k,
             mask=self.mask if "mask" in can else "none",
-            causal=self.causal and "causal" in can,
+            causal=(self.causal and "causal" in can) or subject.always_causal,
             bias=self.bias and "bias" in can,
             dtype=self.dtype if self.dtype in subject.dtypes else most_precise(subject),
         )

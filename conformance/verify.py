@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
-from headcheck.adapters.protocol import Conventions, SubjectError
+from headcheck.adapters.protocol import Build, Call, Conventions, SubjectError
 from headcheck.reference.parameters import Parameters
 
 from .attend import Attend
@@ -32,9 +32,9 @@ def verified(attend: Attend) -> tuple[Conventions, dict[str, str]]:
         attend.outcomes(case.call)  # what is not as the protocol has it is said before anything is judged
     if {"parameters", "read"} <= attend.declaration.capabilities:
         words["weights"] = _round_trip(attend, case)
-    conventions = attend.conventions
+    conventions = _softmax_precision(attend, words)
     if "mask" in attend.declaration.capabilities:
-        conventions = _empty_row(attend, case, words)
+        conventions = _empty_row(attend, case, conventions, words)
     return conventions, words
 
 
@@ -66,9 +66,34 @@ def _equal(back: Parameters, name: str, array: np.ndarray) -> bool:
     return read is not None and read.shape == array.shape and bool(np.array_equal(read, array))
 
 
-def _empty_row(attend: Attend, case: Case, words: dict[str, str]) -> Conventions:
+def _softmax_precision(attend: Attend, words: dict[str, str]) -> Conventions:
+    """Read off whether float64 goes through a softmax in float32: its weights are then numbers of float32.
+
+    NUM-DTYPE says so of one that has not declared it; the other requirements judge what else there is.
+    """
+    conventions, declaration = attend.conventions, attend.declaration
+    if conventions.softmax_dtype or "float64" not in declaration.dtypes or not attend.offers("parameters"):
+        return conventions
+    length, heads, rng = 4, 2, np.random.default_rng(0)
+    d = length * heads
+    rows = np.tile(np.eye(length), (1, 1, heads))  # as values, so that each output is a weight
+    W_q, W_k = rng.standard_normal((2, d, d))
+    b = np.zeros(d) if attend.offers("bias") else None
+    weights = Parameters(W_q, W_k, np.eye(d), np.eye(d), b, b, b, b)
+    build = Build(d, heads, bias=b is not None, dtype="float64")
+    try:
+        [seen] = attend(Call(build, rows, rows, rows, weights))
+        single = np.array_equal(seen.output.values, seen.output.values.astype(np.float32))
+        if not single or seen.departs_from_oracle() is None:
+            return conventions
+    except (Broken, NotMet):  # judged where it is met again
+        return conventions
+    words["softmax"] = "in float32"
+    return replace(conventions, softmax_dtype="float32")
+
+
+def _empty_row(attend: Attend, case: Case, conventions: Conventions, words: dict[str, str]) -> Conventions:
     """Read off what a row with no allowed key answers, where that is not declared."""
-    conventions = attend.conventions
     if conventions.empty_row != "unknown":
         return conventions
     empty = replace(case, mask="empty row").fitted(attend.declaration)

@@ -67,7 +67,7 @@ class Noise(Arithmetic):
         y = x.sum(axis=-1, keepdims=True)
         return self._perturbed(y, self._softmax_unit * np.sqrt(1.0 + x.shape[-1] / 3.0) * y)
 
-    def recomputed(self, weights: Array, scores: Array) -> Array:
+    def normalised(self, weights: Array, scores: Array) -> Array:
         """Perturb the weights of each row together, as the rounding of its log sum exp would."""
         largest = np.where(weights > 0.0, np.abs(scores), 0.0).max(axis=-1, keepdims=True, initial=0.0)
         return np.asarray(weights * self._perturbed(np.ones_like(largest), self._softmax_unit * largest))

@@ -47,8 +47,8 @@ class Arithmetic:
         """Return the sum over each row of the softmax."""
         return np.asarray(x.sum(axis=-1, keepdims=True))
 
-    def recomputed(self, weights: Array, scores: Array) -> Array:
-        """Return the weights as a backward pass may have them: exp(s - log sum exp s), once more."""
+    def normalised(self, weights: Array, scores: Array) -> Array:
+        """Return the weights as exp(s - log sum exp s), which forward or backward may compute."""
         return weights
 
     def matmul(self, x: Array, y: Array) -> Array:
@@ -114,7 +114,7 @@ def softmax(
     with np.errstate(invalid="ignore", under="ignore"):  # -inf - -inf, in rows that are replaced below
         powers = arithmetic.softened(np.exp(blocked - np.where(empty, 0.0, peak)))
         total = arithmetic.denominator(powers)
-        weights = powers / np.where(empty, 1.0, total)
+        weights = arithmetic.normalised(powers / np.where(empty, 1.0, total), scores)
     fill = 0.0 if empty_row == "zeros" else 1.0 / scores.shape[-1]
     return arithmetic.softened(np.where(empty, fill, weights))
 
@@ -176,7 +176,7 @@ def vjp(
     p, a = parameters, arithmetic
     factor = 1.0 / sqrt(p.d_model // num_heads) if scale is None else scale
     query, key, value, cotangent = (a.enter(x) for x in (query, key, value, cotangent))
-    weights = a.recomputed(stages.weights, stages.scores)
+    weights = a.normalised(stages.weights, stages.scores)
     d_context = split_heads(a.matmul(cotangent, p.W_o.T), num_heads)
     d_weights = a.lowered(a.matmul(d_context, stages.split_value.swapaxes(-2, -1)))
     inner = a.softened(a.total(d_weights * weights, axis=-1))

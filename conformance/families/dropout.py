@@ -65,12 +65,13 @@ def factors(attend: Attend, draws: int, seed: int, path: str = "") -> np.ndarray
     """Return by what each weight is multiplied in training, (draws, B, h, n_q, n_k)."""
     call = probe(attend)
     [plain] = attend(call)
-    evaluated = split_heads(plain.output.values, HEADS)
+    whole = slice(-1, None) if attend.declaration.always_causal else slice(None)  # queries that see all keys
+    evaluated = split_heads(plain.output.values[:, whole], HEADS)
     if not (np.isfinite(evaluated) & (evaluated != 0.0)).all():
         raise NotMet("equal scores do not give equal weights in eval")
     seeds = range(seed * draws, (seed + 1) * draws)
     calls = [replace(call, training=True, seed=one, variant=path) for one in seeds]
-    outputs = np.stack([seen.output.values for seen in attend.in_sequence(*calls)])
+    outputs = np.stack([seen.output.values[:, whole] for seen in attend.in_sequence(*calls)])
     return np.asarray(split_heads(outputs, HEADS) / evaluated)
 
 

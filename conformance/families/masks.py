@@ -163,6 +163,8 @@ def arguments(case: Case, attend: Attend) -> dict[str, dict[str, object]]:
     pairs = np.broadcast_to(rng.random((case.n_q, case.n_k)) < 0.5, full).copy()
     pairs[..., 0] = True
     pairs[..., -1, -1] = False
+    if not by_query(attend):
+        pairs[:] = pairs[..., -1:, :]
     padding = rng.random((case.batch, case.n_k)) < 0.5  # anywhere, and not alike for all examples
     examples = np.arange(case.batch)
     padding[examples, 1 + (case.seed + examples) % (case.n_k - 1)] = False
@@ -173,6 +175,11 @@ def arguments(case: Case, attend: Attend) -> dict[str, dict[str, object]]:
         "causal": {"causal": True},
     }
     return {name: argument for name, argument in offered.items() if attend.offers(name)}
+
+
+def by_query(attend: Attend) -> bool:
+    """Return whether a mask may be another for each query, and not only for each key."""
+    return any("n_q" in shape.split() for shape in attend.conventions.mask_shapes)
 
 
 def together(call: Call, chosen: tuple[str, ...], offered: dict[str, dict[str, object]]) -> Call:
@@ -386,7 +393,7 @@ def future(attend: Attend, case: Case) -> Failure | None:
     MUST,
     shapes=6,
     needs={"mask", "parameters"},
-    situation=masked("pairs"),
+    situation=kinds("pairs", "keys"),
     share=0.3,
     formula=r"M \in \{0, 1\}: \text{bool} = \text{int} = \text{float} = \text{additive } \{-\infty, 0\}",
     why="R torch read float masks as boolean and boolean ones as float (pull 1208); `~mask` on integers is "
@@ -446,8 +453,7 @@ def keyless(attend: Attend, case: Case) -> list[Call]:
     """Return calls in which some query may see no key, and in which an example is padding alone."""
     padding = np.repeat(np.arange(case.batch)[:, None] > 0, case.n_k, axis=1)  # the first example is
     alone = np.broadcast_to(padding[:, None, None], (case.batch, case.num_heads, case.n_q, case.n_k))
-    by_query = any("n_q" in shape for shape in attend.conventions.mask_shapes)
-    calls = [case.call if by_query else replace(case.call, mask=Mask(alone))]
+    calls = [case.call if by_query(attend) else replace(case.call, mask=Mask(alone))]
     if attend.offers("padding"):
         calls.append(replace(case.call, mask=None, padding=padding))
     return calls

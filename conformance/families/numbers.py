@@ -9,7 +9,7 @@ from headcheck.adapters.protocol import DType
 
 from ..attend import Attend
 from ..cases import Case
-from ..expectation import Expectation
+from ..expectation import Expectation, causal_mask
 from ..observation import Failure, NotMet, Shown
 from ..specification import MUST, SHOULD, requirement, situated, unmasked
 
@@ -71,12 +71,12 @@ def through_float32(attend: Attend, case: Case) -> Failure | None:
     """Return the failure of a float64 result whose error is float32's.
 
     With a single key the attention weights are 1 in any dtype, so that a softmax that is declared to
-    compute in float32 excuses nothing.
+    compute in float32 excuses nothing; one that was only seen to do so is not declared.
     """
     if not attend.offers("parameters"):
         return None
     calls = [replace(unmasked(case), n_q=1, n_k=1).fitted(attend.declaration).call]
-    if not attend.conventions.softmax_dtype:
+    if not attend.declaration.conventions.softmax_dtype:
         calls.append(unmasked(case).call)
     for seen in attend(*calls):
         exact = seen.expected.exact.output
@@ -108,6 +108,8 @@ def nan_shows(attend: Attend, case: Case) -> Failure | None:
     """A NaN at an allowed position shows in the result; it is not turned into a plausible number."""
     call = case.call
     allowed = np.ones((case.n_q, case.n_k), dtype=bool) if case.allowed is None else case.allowed[0].all(0)
+    if case.causal:
+        allowed = allowed & causal_mask(case.n_q, case.n_k, attend.conventions.causal_alignment)
     key = int(allowed.sum(axis=0).argmax())
     rows = np.flatnonzero(allowed[:, key])
     if not rows.size:

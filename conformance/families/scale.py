@@ -45,9 +45,9 @@ def estimated(seen: Observation) -> tuple[float, float]:
     log A_ij = scale * (q_i . k_j) - log Z_i, so the slope of log-weights on raw dot products, both centred
     in each row, is the scale; no constant of the softmax enters.
     """
-    exact = seen.expected.exact
-    raw = exact.split_query @ exact.split_key.swapaxes(-2, -1)
-    weights = seen.weights.values
+    exact, rows = seen.expected.exact, unmasked_rows(seen)
+    raw = exact.split_query[:, :, rows] @ exact.split_key.swapaxes(-2, -1)
+    weights = seen.weights.values[:, :, rows]
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = np.log(weights)
     x = raw - raw.mean(axis=-1, keepdims=True)
@@ -131,12 +131,18 @@ def gentle(case: Case) -> Call:
     return replace(call, parameters=parameters)
 
 
+def unmasked_rows(seen: Observation) -> np.ndarray:
+    """Return the queries that see every key: all, but for an implementation that is always causal."""
+    n_q, allowed = seen.call.query.shape[1], seen.expected.allowed
+    return np.arange(n_q) if allowed is None else np.flatnonzero(allowed.all(axis=(0, 1, 3)))
+
+
 def tolerance(seen: Observation) -> float:
     """Return the largest lawful error of the estimated scale: the weights' bound through the regression."""
-    exact = seen.expected.exact
-    raw = exact.split_query @ exact.split_key.swapaxes(-2, -1)
+    exact, rows = seen.expected.exact, unmasked_rows(seen)
+    raw = exact.split_query[:, :, rows] @ exact.split_key.swapaxes(-2, -1)
     x = np.abs(raw - raw.mean(axis=-1, keepdims=True))
-    lawful = seen.expected.bounds.weights / exact.weights
+    lawful = (seen.expected.bounds.weights / np.where(exact.weights > 0.0, exact.weights, 1.0))[:, :, rows]
     return float(2.0 * (x * lawful).sum() / (x * x).sum())
 
 

@@ -14,6 +14,12 @@ from ..observation import Failure, NotMet, Observation, Shown
 from ..specification import MUST, requirement, situated, unmasked
 
 
+def precision(attend: Attend, case: Case) -> float:
+    """Return the unit roundoff of the softmax: that of the inputs, or of the format it computes in."""
+    own = attend.conventions.softmax_dtype
+    return max(FORMATS[case.dtype].unit, FORMATS[own].unit if own else 0.0)
+
+
 @requirement(
     "SOFTMAX-ROWSUM",
     MUST,
@@ -29,11 +35,14 @@ def rowsum(attend: Attend, case: Case) -> Failure | None:
     """Every row of attention weights sums to 1 over the keys."""
     [seen] = attend(case.call)
     rows = ~seen.expected.empty_rows[..., 0]
-    unit = FORMATS[case.dtype].unit
+    unit = precision(attend, case)
     total = seen.weights.values.sum(axis=-1)
-    # Each weight carries the rounding of exp and quotient, and the row that of its sum, added up one by one.
+    # Each weight carries the rounding of exp and quotient, and the row that of its sum, added up one by one,
+    # or of its log sum exp, which is about its largest score.
     summed = np.sqrt(1.0 + case.n_k / 3.0)
-    bound = 12.0 * unit * (np.sqrt(np.square(seen.weights.values).sum(axis=-1)) + summed)
+    relevant = np.where(seen.expected.exact.weights > 0.0, np.abs(seen.expected.exact.scores), 0.0)
+    largest = relevant.max(axis=-1, initial=0.0)
+    bound = 12.0 * unit * (np.sqrt(np.square(seen.weights.values).sum(axis=-1)) + summed + largest)
     bad = rows & ~(np.abs(total - 1.0) <= bound)
     if not bad.any():
         return None
@@ -70,7 +79,7 @@ def in_range(attend: Attend, case: Case) -> Failure | None:
     [seen] = attend(case.call)
     weights = seen.weights.values
     rows = ~seen.expected.empty_rows
-    unit = FORMATS[case.dtype].unit
+    unit = precision(attend, case)
     lawful = (weights >= 0.0) & (weights <= 1.0 + 4.0 * unit)
     bad = rows & ~lawful
     if not bad.any():

@@ -206,6 +206,18 @@ class LogSoftmax(MultiHeadAttention):
         return torch.exp(torch.log_softmax(scores, dim=-1)).masked_fill(~allowed, 0.0)
 
 
+class LogSumExp(MultiHeadAttention):
+    """Subtracts the log sum exp, whose rounding all weights of a row share, as flash kernels do backwards."""
+
+    def softmax(self, scores: Tensor, allowed: Tensor | None) -> Tensor:
+        """exp(s_j - log sum_j exp(s_j)) over the allowed keys j, zeros where there are none."""
+        if allowed is None:
+            return torch.exp(scores - torch.logsumexp(scores, dim=-1, keepdim=True))
+        scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+        total = torch.logsumexp(scores, dim=-1, keepdim=True)
+        return torch.exp(scores - total).masked_fill(~allowed, 0.0)
+
+
 class ShiftedLogits(MultiHeadAttention):
     """Adds one constant to all logits, which a softmax does not see: no fault, though it looks like one."""
 

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from headcheck.adapters import discovery
+from headcheck.adapters import configurations, discovery
 from headcheck.adapters.names import projection
 from headcheck.adapters.protocol import Build, SubjectError
 
@@ -85,8 +85,8 @@ def test_a_configuration_answers_by_any_name_and_says_what_it_was_asked() -> Non
     config = ARGUMENTS["config"]
     assert (config.n_embd, config.hidden_size, config.num_attention_heads) == (12, 12, 3)
     assert getattr(config, "window", "none") == "none"
-    assert {"d_model", "num_heads"} <= config.asked
-    assert eval(repr(config), {"SimpleNamespace": dict})["n_embd"] == 12
+    assert {"d_model", "num_heads"} <= configurations.asked(config)
+    assert eval(configurations.source(config), {"SimpleNamespace": dict})["n_embd"] == 12
 
 
 @pytest.mark.parametrize(

@@ -152,17 +152,45 @@ class Dict(Plain):
 
     def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
         output, weights = super().forward(Q, K, V, mask)
-        return {"output": output, "weights": weights}
+        return {"said": str(output), "weights": weights}
 
 
 class Packed:
-    """One matrix for three projections."""
+    """One matrix for three projections, and one with an axis for the heads."""
 
     def __init__(self, d_model: int, num_heads: int) -> None:
+        self.heads = num_heads
         self.qkv = jnp.zeros((d_model, 3 * d_model))
-        self.W_o = jnp.zeros((d_model, d_model))
+        self.W_o = jnp.zeros((num_heads, d_model // num_heads, d_model))
 
-    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any: ...
+    def forward(self, x: Any) -> Any:
+        context, weights = attend(*jnp.split(x @ self.qkv, 3, axis=-1), self.heads)
+        return jnp.einsum("bnhk,hkd->bnd", context.reshape(*x.shape[:2], self.heads, -1), self.W_o), weights
+
+
+class HeadByHead:
+    """A list of heads, each a dict of its own matrices."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        d_k = d_model // num_heads
+        self.heads = [{f"W_{r}": jnp.ones((d_model, d_k)) for r in "qkv"} for _ in range(num_heads)]
+        self.W_o = jnp.ones((d_model, d_model))
+
+    def __call__(self, Q: Any, K: Any, V: Any) -> Any:
+        parts = [attend(Q @ head["W_q"], K @ head["W_k"], V @ head["W_v"], 1) for head in self.heads]
+        return jnp.concatenate([context for context, _ in parts], -1) @ self.W_o, jnp.concatenate(
+            [weights for _, weights in parts], axis=1
+        )
+
+
+class OneExample(Plain):
+    """Knows no batch, as equinox has it."""
+
+    def forward(self, Q: Any, K: Any, V: Any, mask: Any = None) -> Any:
+        if Q.ndim != 2:
+            raise ValueError("one example, please")
+        output, weights = super().forward(Q[None], K[None], V[None], mask)
+        return output[0], weights[0]
 
 
 class Nameless(Plain):
@@ -243,20 +271,32 @@ def test_stages_have_the_shapes_of_the_methods_that_make_them() -> None:
 def test_an_answer_that_is_none_is_put_in_words() -> None:
     result = perform(driven(Dict), call(bias=False))
     assert result.output is None
-    assert result.returned == "a dict with the keys 'output', 'weights'"
+    assert result.returned == "a dict with the keys 'said', 'weights'"
+
+
+@pytest.mark.parametrize("implementation", [Packed, HeadByHead, OneExample])
+def test_weights_and_examples_in_other_shapes_give_the_formula(implementation: Any) -> None:
+    adapter = ClassAdapter(implementation, f"{__name__}:{implementation.__name__}")
+    alone = "cross" not in adapter.declare().capabilities
+    made = call(bias=False, itself=alone, n_k=3 if alone else 5)
+    result = perform(adapter, made)
+    np.testing.assert_allclose(result.output, expected(made)[0], atol=1e-12)
+    np.testing.assert_allclose(result.weights, expected(made)[1], atol=1e-12)
+    namespace: dict[str, Any] = {}
+    exec("\n".join(adapter.script(made)), namespace)
+    np.testing.assert_allclose(namespace["output"], expected(made)[0], atol=1e-12)
 
 
 def test_what_was_found_is_declared() -> None:
     found = driven(Layers).declare().found
-    assert found["W_q"] == "q_proj.weight"
-    assert found["b_o"] == "out_proj.bias"
+    assert found["W_q"] == "q_proj.weight (d in)"
+    assert found["b_o"] == "out_proj.bias (out)"
     assert found["constructor d_model"] == "embed_dim"
 
 
 @pytest.mark.parametrize(
     ("implementation", "message"),
     [
-        (Packed, "qkv holds several projections"),
         (Nameless, "no attribute for W_q, W_k, W_v, W_o among: first, second"),
         (Fussy, "raised RuntimeError: not today"),
     ],

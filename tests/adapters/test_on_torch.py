@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +120,7 @@ def test_the_script_stands_alone_and_agrees(name: str) -> None:
 def test_what_was_found_is_reported() -> None:
     assert strange("PackedPerHead").declare().found["W_qkv"] == "qkv_proj (h r k in)"
     assert strange("BareTransposed").declare().found["W_o"] == "wo (out d)"
-    assert strange("Bare").declare().found["attention weights"] == "returned, item 0"
+    assert strange("Bare").declare().found["attention weights"] == "returned[0]"
     assert strange("Annotated").declare().found["attention weights"] == "self.attn"
     assert strange("LikeTorch").declare().found["forward padding"] == "key_padding_mask (True means block)"
     assert strange("ValuesFirst").declare().notes == (
@@ -150,10 +150,16 @@ def test_a_padding_mask_marks_the_padding() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["CausalSelfAttention", "Raschka"])
-def test_a_class_that_is_always_causal_is_refused(name: str) -> None:
-    with pytest.raises(SubjectError, match="is causal in every call"):
-        strange(name).declare()
+def test_a_class_that_is_always_causal_is_said_to_be() -> None:
+    declaration = strange("Raschka").declare()
+    assert declaration.always_causal
+    assert "cross" not in declaration.capabilities
+    assert declaration.notes == ("is causal in every call, and judged as that",)
+
+
+def test_a_class_that_is_called_causal_and_is_not_is_asked() -> None:
+    with pytest.raises(SubjectError, match="is called causal, and its first query sees later keys"):
+        strange("CausalSelfAttention").declare()
 
 
 def test_which_memory_the_inputs_have(tutorial: Adapter) -> None:
@@ -347,7 +353,7 @@ def interrupt(Q: torch.Tensor) -> None:
     ("answer", "words"),
     [
         (lambda Q: None, "None"),
-        (lambda Q: {"output": Q, "weights": Q}, "a dict with the keys 'output', 'weights'"),
+        (lambda Q: {"output": "text"}, "a dict with the keys 'output'"),
         (lambda Q: Q.detach().numpy(), "numpy.ndarray of shape (2, 3, 4)"),
         (lambda Q: (None, None), "a tuple of 2: None, None"),
         (lambda Q: "text", "an object of type str"),
@@ -470,3 +476,149 @@ def test_counting() -> None:
     fresh = load("torch")  # its trial calls are still to come, and must not be counted
     counted = fresh.count(fresh.build(made.build), made)
     assert counted["matmul"] == 2 * (4 * 2 * 4 * 8 * 8 + 2 * 2 * 4 * 4 * 8)
+
+
+@dataclass
+class Answered:
+    """What some libraries return."""
+
+    last_hidden_state: object
+    attentions: object = None
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        lambda output, weights: {"out": output, "attn": weights},
+        lambda output, weights: Answered(output, weights),
+        lambda output, weights: Answered(attentions=output, last_hidden_state=weights),
+        lambda output, weights: [weights, output],
+    ],
+)
+def test_results_are_found_in_whatever_holds_them(pack: Callable[..., object]) -> None:
+    class Packing(strange_torch.ThreeAxes):  # type: ignore[misc]
+        def forward(self, Q, K, V, mask=None):  # type: ignore[no-untyped-def]
+            return pack(*super().forward(Q, K, V, mask))
+
+    made = call(bias=False)
+    result = perform(adapt(Packing), made)
+    assert result.output is not None
+    assert result.weights is not None
+    np.testing.assert_allclose(result.output, expected(made)[0], atol=1e-12)
+    np.testing.assert_allclose(result.weights, expected(made)[1], atol=1e-12)
+
+
+def test_a_log_sum_exp_is_not_taken_for_attention_weights() -> None:
+    class Logs(strange_torch.ThreeAxes):  # type: ignore[misc]
+        def forward(self, Q, K, V, mask=None):  # type: ignore[no-untyped-def]
+            output, weights = super().forward(Q, K, V, mask)
+            return output, weights.logsumexp(-1)
+
+    assert "weights" not in adapt(Logs).declare().capabilities
+
+
+class SequenceFirst(strange_torch.ThreeAxes):  # type: ignore[misc]
+    """(n, B, d), as some have it and do not say."""
+
+    def forward(self, query, key, value, mask=None):  # type: ignore[no-untyped-def]
+        if query.shape[1] != key.shape[1]:
+            raise ValueError("batches differ")
+        output, weights = super().forward(*(x.transpose(0, 1) for x in (query, key, value)), mask)
+        return output.transpose(0, 1), weights
+
+
+def test_a_class_that_is_sequence_first_is_found_out() -> None:
+    adapter = adapt(SequenceFirst)
+    assert adapter.declare().conventions.layout == "sequence first"
+    made = call(bias=False)
+    np.testing.assert_allclose(perform(adapter, made).output, expected(made)[0], atol=1e-12)
+    for itself in (False, True):
+        made = call(bias=False, itself=itself, n_k=3 if itself else 5)
+        made = replace(made, variant="same object" if itself else "")
+        np.testing.assert_allclose(perform(adapter, made).output, expected(made)[0], atol=1e-12)
+
+
+@dataclass
+class Sizes:
+    """A configuration with more in it than anybody could guess."""
+
+    hidden_size: int = 64
+    num_attention_heads: int = 4
+    window: str = "whole"
+
+
+class Configured(strange_torch.ThreeAxes):  # type: ignore[misc]
+    """Takes its sizes from an object of a class that it names."""
+
+    def __init__(self, config: Sizes) -> None:
+        if config.window != "whole":
+            raise ValueError("no windows")
+        super().__init__(config.hidden_size, config.num_attention_heads)
+
+
+def test_a_configuration_is_of_the_class_that_the_constructor_names() -> None:
+    adapter = adapt(Configured)
+    made = call(bias=False)
+    np.testing.assert_allclose(perform(adapter, made).output, expected(made)[0], atol=1e-12)
+    assert any("Configured(config=Sizes(hidden_size=" in line for line in adapter.script(made))
+
+
+def test_a_call_that_lacks_what_names_do_not_tell_is_nobodys_fault() -> None:
+    class Rotary(strange_torch.ThreeAxes):  # type: ignore[misc]
+        def forward(self, Q, K, V, mask=None, angles=None):  # type: ignore[no-untyped-def]
+            return super().forward(Q * angles.cos(), K, V, mask)
+
+    with pytest.raises(SubjectError, match="nothing was given for angles"):
+        adapt(Rotary).declare()
+
+
+class Kinds(nn.Module):  # type: ignore[misc]
+    """Three kinds of layers that are no plain linear ones: lazy, parametrised, convolutions."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        super().__init__()
+        self.heads = num_heads
+        self.q_proj = nn.LazyLinear(d_model, bias=False)
+        self.k_proj = nn.utils.parametrizations.weight_norm(nn.Linear(d_model, d_model, bias=False))
+        self.v_proj = nn.Conv1d(d_model, d_model, 1, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(d_model, d_model, bias=False), nn.Dropout(0.0)])
+
+    def forward(self, query, memory):  # type: ignore[no-untyped-def]
+        q, k = self.q_proj(query), self.k_proj(memory)
+        v = self.v_proj(memory.transpose(1, 2)).transpose(1, 2)
+        q, k, v = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in (q, k, v))
+        context = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1) @ v
+        return self.to_out[0](context.transpose(1, 2).flatten(2))
+
+
+def test_layers_of_other_kinds_hold_weights_too() -> None:
+    adapter = adapt(Kinds)
+    made = call(bias=False, itself=True, n_k=3)
+    assert "cross" not in adapter.declare().capabilities
+    np.testing.assert_allclose(perform(adapter, made).output, expected(made)[0], atol=1e-12)
+
+
+def test_a_float_mask_that_is_added_is_taken_as_additive() -> None:
+    class Adding(strange_torch.ThreeAxes):  # type: ignore[misc]
+        def forward(self, query, key, value, attn_mask=None):  # type: ignore[no-untyped-def]
+            q, k, v = (
+                torch.einsum("bnd,hdk->bhnk", x, W)
+                for x, W in ((query, self.W_Q), (key, self.W_K), (value, self.W_V))
+            )
+            y = nn.functional.scaled_dot_product_attention(q, k, v, attn_mask)
+            return torch.einsum("bhnk,hkd->bnd", y, self.W_O)
+
+    assert adapt(Adding).declare().conventions.mask_forms == ("bool", "additive")
+
+
+def test_a_subclass_of_torchs_layer_with_a_call_of_its_own_is_a_class_of_its_own() -> None:
+    class Narrow(nn.MultiheadAttention):  # type: ignore[misc]
+        def __init__(self, embed_dim: int, num_heads: int) -> None:
+            super().__init__(embed_dim, num_heads, batch_first=True)
+
+        def forward(self, query, key, value):  # type: ignore[no-untyped-def, override]
+            return super().forward(query, key, value, need_weights=True, average_attn_weights=False)
+
+    adapter = adapt(Narrow)
+    made = call()
+    np.testing.assert_allclose(perform(adapter, made).output, expected(made)[0], atol=1e-12)
