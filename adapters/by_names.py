@@ -247,7 +247,7 @@ class ByNames(Adapter):
         if where.kept:
             kept = getattr(module, where.kept, None)
             weights = kept if self.kind.is_array(kept) else None
-        if self.layout == "sequence first" and self.kind.is_array(output):
+        if self.layout == "sequence first" and output is not None and self.kind.is_array(output):
             output = output.swapaxes(0, 1)
         fine = self.kind.is_array(output) and (weights is None or self.kind.is_array(weights))
         return (output, weights) if fine else None

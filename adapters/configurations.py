@@ -70,7 +70,8 @@ def configured(values: Mapping[str, Any], kind: type) -> Any:
         Exception: whatever the class raises.
     """
     parameters = inspect.signature(kind).parameters.values()
-    known = {p.name: values[role] for p in parameters if (role := _ROLES.get(normal(p.name))) in values}
+    roles = {p.name: _ROLES.get(normal(p.name), "") for p in parameters}
+    known = {name: values[role] for name, role in roles.items() if role in values}
     required = {p.name for p in parameters if p.default is p.empty and p.kind not in VARIADIC}
     return kind(**known) if required <= set(known) else Configuration(values)
 
@@ -80,9 +81,9 @@ def class_of(implementation: Callable[..., Any], names: Mapping[str, Iterable[st
 
     `names` are the constructor's parameters by role: the sizes that are among them need be no fields.
     """
-    made = implementation.__init__ if isinstance(implementation, type) else implementation
+    made = getattr(implementation, "__init__", None) if isinstance(implementation, type) else implementation
     try:
-        hints = get_type_hints(made)
+        hints = get_type_hints(made) if made else {}
     except Exception:  # an annotation that cannot be resolved is none
         return None
     for name in names.get("config", ()):

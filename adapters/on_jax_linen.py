@@ -31,7 +31,7 @@ class Bound:
     def initialised(cls, module: Any, build: Build, subject: str) -> Bound:
         """Return a module with initial weights; linen makes them, and looks at the sizes, in a first call."""
         token = jnp.zeros((1, 1, max(build.d_model, 1)))  # what it makes of a width of zero is its own affair
-        values = dict.fromkeys(("query", "key", "value", "memory"), token)
+        values: dict[str, Any] = dict.fromkeys(("query", "key", "value", "memory"), token)
         values |= {"training": False, "deterministic": True}
         positional, keywords = discovery.forward(type(module).__call__, subject).arguments(values)
         variables = module.init(jax.random.key(build.seed), *positional, **keywords)

@@ -73,9 +73,9 @@ class Places:
         }
 
     def _stored(self, slot: Slot, parameters: Mapping[str, Any], shape: tuple[int, ...]) -> Any:
-        arrays = [parameters.get(name) for name in slot.names]
-        if arrays[0] is None:
+        if slot.names[0] not in parameters:
             return np.zeros(shape, parameters["W_q"].dtype)
+        arrays = [parameters[name] for name in slot.names]
         together = jnp.concatenate([array[None] for array in arrays]) if len(arrays) > 1 else arrays[0]
         return slot.moved(together, self.build, shape)
 

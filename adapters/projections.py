@@ -161,8 +161,9 @@ def _leaves(module: Any, path: str, num_heads: int, subject: str, kind: Kind) ->
 
 
 def _first(value: Any, names: Iterable[str], kind: Kind) -> str | None:
-    held = value.get if isinstance(value, Mapping) else lambda name: getattr(value, name, None)
-    return next((name for name in names if kind.is_array(held(name))), None)
+    entries = isinstance(value, Mapping)
+    held = ((name, value.get(name) if entries else getattr(value, name, None)) for name in names)
+    return next((name for name, array in held if kind.is_array(array)), None)
 
 
 def _fitting(slot: Slot, rows: str, shape: tuple[int, ...], build: Build) -> list[Order]:

@@ -174,7 +174,7 @@ class Conventions:
     empty_row: Literal["uniform", "zeros", "unknown"] = "unknown"
     causal_alignment: Literal["top-left", "bottom-right"] = "top-left"
     softmax_dtype: Literal["", "float32"] = ""  # precision of the softmax where it is not the input's
-    layout: Layout = "batch first"  # of the implementation; whatever crosses the protocol is batch first
+    layout: str = "batch first"  # of the implementation; whatever crosses the protocol is batch first
 
 
 @dataclass(frozen=True)

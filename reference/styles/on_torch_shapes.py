@@ -40,7 +40,8 @@ class SequenceFirst(MultiHeadAttention):
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the output (n_q, B, d) and the attention weights (B, h, n_q, n_k)."""
-        output, weights = super().forward(*(x.transpose(0, 1) for x in (query, key, value)), mask)
+        Q, K, V = (x.transpose(0, 1) for x in (query, key, value))
+        output, weights = super().forward(Q, K, V, mask)
         return output.transpose(0, 1), weights
 
 
@@ -79,7 +80,7 @@ class HeadsApart(MultiHeadAttention):
 
     def project_output(self, combined: Tensor) -> Tensor:
         """Sum head_i W_o^i over the heads."""
-        apart = combined.unflatten(-1, (self.num_heads, self.d_k))
+        apart = combined.reshape(*combined.shape[:-1], self.num_heads, self.d_k)
         return torch.einsum("bnhk,hkd->bnd", apart, self.W_o)
 
 
