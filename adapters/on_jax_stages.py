@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .on_jax_leaves import is_array
+from .stages import see
 
 
 def watched(own: Any, methods: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
@@ -14,7 +15,7 @@ def watched(own: Any, methods: Mapping[str, str]) -> dict[str, tuple[int, ...]]:
 
     def note(stage: str, value: Any) -> None:
         if is_array(value):
-            seen.setdefault(stage, tuple(value.shape))
+            see(seen, stage, value)
 
     def watching(stage: str, method: Any) -> Any:
         def call(*arguments: Any, **keywords: Any) -> Any:

@@ -43,9 +43,9 @@ class Kept:
     codes: Mapping[Key, str] = field(default_factory=dict)
 
     def knows(self, candidate: Trial) -> bool:
-        """Return whether a candidate was tried as it is written now, and could be judged."""
+        """Return whether a candidate was tried as it is written now, and the suite did right by it."""
         trial = self.trials.get(key_of(candidate))
-        return trial is not None and not trial.error and self.codes[key_of(candidate)] == code(candidate)
+        return trial is not None and trial.good and self.codes[key_of(candidate)] == code(candidate)
 
 
 def key_of(trial: Trial) -> Key:
