@@ -34,7 +34,7 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     nnx = ["from flax import nnx"] if "nnx." in made + arguments else []
     return Source(
         imports=[*statements(objects.subject, objects.implementation), *nnx],
-        setup=[f"module = {made}", *(assigned(objects, call) if call.parameters else [])],
+        setup=[f"module = {made}", *(assigned(objects, call) if call.parameters else cast(objects, call))],
         attend=[f"returned = module{name}({arguments})", f"return {results}"],
     )
 
@@ -55,10 +55,23 @@ def object_alone(objects: Objects, call: Call, of: str) -> list[str]:
     return [*lines, *(read(name, slot) for name, slot in objects.slots.items() if slot.names in held)]
 
 
-def read(name: str, slot: Slot) -> str:
+def cast(objects: Objects, call: Call) -> list[str]:
+    """Return the lines that give the object's own weights the dtype of the call."""
+    if call.build.dtype == "float32":
+        return []
+    dtype = f"jnp.{call.build.dtype}"
+    held = leaves(objects.construct(call.build))
+    slots = {name: slot for name, slot in objects.slots.items() if slot.names in held}
+    return [
+        *(read(name, slot, f"jnp.asarray({{}}, dtype={dtype})") for name, slot in slots.items()),
+        *assigned(objects, call),
+    ]
+
+
+def read(name: str, slot: Slot, array: str = "np.asarray({}, dtype=np.float64)") -> str:
     """Return the line that reads a parameter from ``module``."""
     path = ".".join(one for one in slot.names if one not in WRAPPERS)
-    return f"{name} = np.asarray(module.{path}, dtype=np.float64){'.T' if slot.transposed else ''}"
+    return f"{name} = {array.format(f'module.{path}')}{'.T' if slot.transposed else ''}"
 
 
 def constructed(objects: Objects, build: Build) -> str:
@@ -107,7 +120,8 @@ def assigned(objects: Objects, call: Call) -> list[str]:
     lines = []
     for name, slot in objects.slots.items():
         value = name + (".T" if slot.transposed else "")
-        if getattr(call.parameters, name) is None:
+        missing = not call.build.bias if call.parameters is None else getattr(call.parameters, name) is None
+        if missing and name.startswith("b"):
             if "bias" in objects.constructor:
                 continue
             value = f"jnp.zeros({call.build.d_model}, dtype=jnp.{call.build.dtype})"
