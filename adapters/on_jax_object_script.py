@@ -18,6 +18,7 @@ from .on_jax_script import Source, header
 from .on_jax_slots import unwrapped
 from .protocol import Build, Call, SubjectError, Variant
 from .scripting_storage import canonical
+from .storage import Slot
 
 
 def object_source(objects: Objects, method: Method, call: Call, variant: Variant) -> Source:
@@ -38,12 +39,14 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     if variant.weights:
         weights = f"module.{where.kept}" if where.kept else f"returned{where.weights}"
         results = f"returned{where.output}, {weights}"
+    elif variant.name == BARE and where.output:  # the output alone, or among others
+        results = f"returned if hasattr(returned, 'shape') else returned{where.output}"
     else:
         results = f"returned{where.output}"
     nnx = ["from flax import nnx"] if "nnx." in module + arguments else []
     return Source(
         imports=[*statements(objects.subject, objects.implementation), *nnx],
-        setup=[f"module = {module}", *(assigned(objects, call) if call.parameters else [])],
+        setup=[f"module = {module}", *(assigned(objects, call) if call.parameters else cast(objects, call))],
         attend=[f"returned = {mapped(call, made) if method.single else made}", f"return {results}"],
     )
 
@@ -60,15 +63,33 @@ def object_alone(objects: Objects, call: Call, of: str) -> list[str]:
         for name, array in call.parameters.items():
             lines += assign(name, array, "jnp", dtype)
         lines += assigned(objects, call)
-    if isinstance(objects.trial, Bound):
-        raise SubjectError(f"{objects.subject}: no script, for a linen module holds no weights")
-    places, held = objects.places(call.build), leaves(objects.template(replace(call.build, seed=0)))
+    held = leaves(objects.template(replace(call.build, seed=0)))
     stored = [
         (f"np.asarray({_place(objects, names)}, dtype=np.float64)", slot, tuple(held[names].shape))
-        for slot in places.slots
-        if (names := places.of(slot)) in held
+        for slot, names in own(objects, call)
     ]
     return [*lines, *(f"{name} = {source}" for name, source in canonical(stored, call.build).items())]
+
+
+def own(objects: Objects, call: Call) -> list[tuple[Slot, Names]]:
+    """Return the slots of an object, and where it keeps each.
+
+    Raises:
+        SubjectError: they are beside it, as a linen module's are.
+    """
+    if isinstance(objects.trial, Bound):
+        raise SubjectError(f"{objects.subject}: no script, for a linen module holds no weights")
+    places = objects.places(call.build)
+    return [(slot, places.of(slot)) for slot in places.slots]
+
+
+def cast(objects: Objects, call: Call) -> list[str]:
+    """Return the lines that give the object's own weights the dtype of the call."""
+    slots = own(objects, call)
+    if call.build.dtype == "float32":
+        return []
+    made = "jnp.asarray({}, dtype=jnp." + call.build.dtype + ")"
+    return [_assignment(objects, names, made.format(_place(objects, names))) for _, names in slots]
 
 
 def constructed(objects: Objects, build: Build) -> str:

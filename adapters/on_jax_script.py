@@ -37,7 +37,7 @@ def script(call: Call, variant: Variant, source: Source, of: str = "output") -> 
     lines = [*header(call, source.imports), *arrays(call)]
     if of == "operations":
         counted = f'operations = jax.jit(attend).lower({", ".join(names)}).cost_analysis()["flops"]'
-        return [*lines, *source.setup, *attend, counted]
+        return with_imports([*lines, *source.setup, *attend, counted])
     if of.startswith("gradient of "):
         setup = [*source.setup, *attend]
         return with_imports([*lines, *differentiated(call, variant, setup, names, of)])

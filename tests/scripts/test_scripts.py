@@ -69,7 +69,12 @@ SAMPLES = {
     "jax": EVERYWHERE | DIFFERENTIABLE | {"CompiledScaleByModel": "apart"},
 }
 pytestmark = pytest.mark.filterwarnings("ignore::RuntimeWarning")
-CASES = [(framework, name) for framework, names in SAMPLES.items() for name in names]
+CASES = [
+    (framework, name)
+    for framework, names in SAMPLES.items()
+    for name in names
+    if framework in fault_named(name).frameworks
+]
 WRONG_FILE = '''
     from math import sqrt
 
@@ -146,7 +151,7 @@ def test_fails_on_the_wrong_class_and_passes_on_the_right_one(
     shell = shells.get(framework) or shells.setdefault(framework, Shell(framework))
     raised = shell(script)
     assert SAMPLES[framework][name] in raised, script
-    assert len(script.splitlines()) <= 80
+    assert len(script.splitlines()) <= 100
     wrong = f"from headcheck.reference.faults.on_{framework} import {name}"
     assert wrong in script
     right = f"from headcheck.reference.on_{framework} import MultiHeadAttention as {name}"
