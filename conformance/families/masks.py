@@ -12,6 +12,7 @@ from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
 from ..cases import Case, MaskKind
+from ..histories import departs_from_fresh, needed
 from ..observation import Failure, NotMet, Observation, Shown
 from ..specification import INFO, MUST, Situation, masked, requirement, situated, unmasked
 
@@ -531,9 +532,10 @@ def pure(attend: Attend, case: Case) -> Failure | None:
                 return Failure("the call wrote to the caller's mask", call=used.call, shown=shown)
             which = "another mask" if used.call.mask else "no mask"
             words = f"after a masked call, one with {which} is still masked as before"
-            failure = used.output.departs_from(new.output, words)
+            failure = departs_from_fresh(used, new, words)
             if failure:
-                return replace(failure, earlier=tuple(calls[:place]), call=used.call)
+                earlier = needed(attend, calls[:place], used.call, new)
+                return replace(failure, earlier=earlier, call=used.call)
     return None
 
 

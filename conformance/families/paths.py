@@ -9,6 +9,7 @@ from headcheck.adapters.protocol import Call, Memory
 
 from ..attend import Attend
 from ..cases import Case
+from ..histories import departs_from_fresh, needed
 from ..observation import Failure, Shown
 from ..specification import MUST, requirement, situated, unmasked
 from .masks import arguments, subsets, together
@@ -113,12 +114,9 @@ def pure_state(attend: Attend, case: Case) -> Failure | None:
             return Failure(
                 "the call wrote to what the one before it returned", call=calls[place], earlier=earlier
             )
-        words = "after other calls the same one gives another answer"
-        failure = used.output.departs_from(fresh.output, words)
-        if failure is None and used.result.weights is not None and fresh.result.weights is not None:
-            failure = used.weights.departs_from(fresh.weights, words)
+        failure = departs_from_fresh(used, fresh, "after other calls the same one gives another answer")
         if failure:
-            return replace(failure, earlier=earlier, call=calls[place])
+            return replace(failure, earlier=needed(attend, earlier, calls[place], fresh), call=calls[place])
     return None
 
 
