@@ -111,9 +111,9 @@ def pure_state(attend: Attend, case: Case) -> Failure | None:
     for place, (used, fresh) in enumerate(zip(seen, attend(*calls), strict=True)):
         earlier = calls[:place]
         if "earlier output" in used.result.written_to:
-            return Failure(
-                "the call wrote to what the one before it returned", call=calls[place], earlier=earlier
-            )
+            message = "the call wrote to what the one before it returned"
+            shown = Shown("found == 0", "int((before != kept).sum())", "earlier")
+            return Failure(message, call=calls[place], earlier=earlier, shown=shown)
         failure = departs_from_fresh(used, fresh, "after other calls the same one gives another answer")
         if failure:
             return replace(failure, earlier=needed(attend, earlier, calls[place], fresh), call=calls[place])

@@ -51,6 +51,7 @@ WRITABLE = {
     "MaskSticks": "apart",
     "QueryScaledInPlace": "wrote to",
     "MaskWrittenTo": "wrote to",
+    "AnswersInOneBuffer": "wrote to what",
 }
 DIFFERENTIABLE = {
     "ValueBiasDetached": "apart",
