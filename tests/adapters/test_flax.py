@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,8 +11,10 @@ jax = pytest.importorskip("jax")
 nn = pytest.importorskip("flax.linen")
 nnx = pytest.importorskip("flax.nnx")
 
+import jax.numpy as jnp  # noqa: E402
 from headcheck.adapters.on_flax import LinenAdapter, NnxAdapter  # noqa: E402
 from headcheck.adapters.on_flax_layout import matrices_of, tree_of  # noqa: E402
+from headcheck.adapters.subjects import adapt  # noqa: E402
 
 from .attention import call, expected, parameters, perform  # noqa: E402
 
@@ -82,3 +86,48 @@ def test_linen_computes_in_the_precision_of_its_inputs() -> None:
     assert linen.declare().conventions.softmax_dtype == ""
     for path in ("weights", "plain"):
         assert np.abs(perform(linen, call(variant=path)).output - expected(call())[0]).max() < 1e-13
+
+
+class Compact(nn.Module):  # type: ignore[misc]
+    """A linen module of somebody's own, its layers made where they are used."""
+
+    num_heads: int
+    features: int
+
+    @nn.compact
+    def __call__(self, inputs_q: Any, inputs_k: Any, inputs_v: Any, mask: Any = None) -> Any:
+        apart = (self.num_heads, self.features // self.num_heads)
+        q, k, v = (
+            nn.DenseGeneral(apart, name=name)(x)
+            for name, x in (("query", inputs_q), ("key", inputs_k), ("value", inputs_v))
+        )
+        weights = jax.nn.softmax(jnp.einsum("bqhd,bkhd->bhqk", q, k) / q.shape[-1] ** 0.5)
+        context = jnp.einsum("bhqk,bkhd->bqhd", weights, v)
+        return nn.DenseGeneral(self.features, axis=(-2, -1), name="out")(context), weights
+
+
+class Own(nnx.Module):  # type: ignore[misc]
+    """An nnx module of somebody's own."""
+
+    def __init__(self, d_model: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
+        self.num_heads = num_heads
+        self.qkv = nnx.Linear(d_model, 3 * d_model, rngs=rngs)
+        self.proj = nnx.Param(jnp.zeros((d_model, d_model)))
+
+    def __call__(self, x: Any) -> Any:
+        q, k, v = (y.reshape(*x.shape[:2], self.num_heads, -1) for y in jnp.split(self.qkv(x), 3, axis=-1))
+        weights = jax.nn.softmax(jnp.einsum("bqhd,bkhd->bhqk", q, k) / q.shape[-1] ** 0.5)
+        return jnp.einsum("bhqk,bkhd->bqhd", weights, v).reshape(x.shape) @ self.proj[...], weights
+
+
+@pytest.mark.parametrize(("implementation", "bias"), [(Compact, True), (Own, False)])
+def test_modules_of_somebodys_own_are_driven(implementation: Any, bias: bool) -> None:
+    adapter = adapt(implementation, f"{__name__}:{implementation.__name__}")
+    alone = "cross" not in adapter.declare().capabilities
+    made = call(bias=bias, itself=alone, n_k=3 if alone else 5)
+    namespace: dict[str, Any] = {}
+    exec("\n".join(adapter.script(made)), namespace)
+    result = perform(adapter, made)
+    for output, weights in ((result.output, result.weights), (namespace["output"], namespace["weights"])):
+        np.testing.assert_allclose(output, expected(made)[0], atol=1e-12)
+        np.testing.assert_allclose(weights, expected(made)[1], atol=1e-12)
