@@ -13,6 +13,7 @@ import hashlib
 import inspect
 import json
 import re
+import signal
 import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -131,6 +132,7 @@ def drawn(trials: Sequence[Trial]) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Try what is not known, write the page, and print what is wrong with the suite."""
     trials: list[Trial] = []
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         for trial, now in retried(Kept() if "--all" in arguments else kept()):
             trials.append(trial)
