@@ -170,7 +170,7 @@ def _fitting(slot: Slot, rows: str, shape: tuple[int, ...], build: Build) -> lis
     """Return the orders of axes that the layer's type and the shape allow; the usual one where none does."""
     fitting = orders(slot, shape, build)
     if rows:
-        fitting = [order for order in fitting if (order[-1] == "in" or order[0] == "out") == (rows == "out")]
+        fitting = [order for order in fitting if turned(order) == (rows == "out")]
     if fitting or rows != "out":
         return fitting or [slot.axes]
     inner = tuple(axis for axis in slot.axes if axis not in {"in", "out"})
@@ -190,19 +190,32 @@ def reordered(slots: Iterable[Slot], chosen: Orders) -> tuple[Slot, ...]:
 def alternatives(possible: Mapping[tuple[str, ...], list[Order]]) -> Iterator[Orders]:
     """Yield the ways to read arrays whose order of axes is open, the most usual first.
 
-    Query, key and value are read alike.
+    Query, key and value are read alike, and so is W_o where it is as open as they are: a matrix that is used
+    the other way round than its neighbours is a fault, not a way to store it.
     """
     inward = max((len(orders) for names, orders in possible.items() if names != ("W_o",)), default=1)
     for i in range(inward):
         for outward in possible.get(("W_o",), [()]):
             alike = {names: orders[min(i, len(orders) - 1)] for names, orders in possible.items()}
-            yield alike | ({("W_o",): outward} if outward else {})
+            chosen = alike | ({("W_o",): outward} if outward else {})
+            ways = {
+                turned(chosen[names])
+                for names, orders in possible.items()
+                if {True, False} <= {*map(turned, orders)}
+            }
+            if len(ways) < 2:
+                yield chosen
+
+
+def turned(order: Order) -> bool:
+    """Return whether an array in this order of axes is stored (out, in)."""
+    return order[-1] == "in" or order[0] == "out"
 
 
 def as_stored(orders: list[Order], stored: str) -> list[Order]:
     """Return the orders in which an array is stored "in out" or "out in"; all of them where none is."""
     outward = stored == "out in"
-    return [order for order in orders if (order[-1] == "in" or order[0] == "out") == outward] or orders
+    return [order for order in orders if turned(order) == outward] or orders
 
 
 def one_token(build: Build) -> tuple[Parameters, np.ndarray, np.ndarray]:
