@@ -70,6 +70,7 @@ class ClassAdapter(JaxAdapter):
         untraceable = method.untraceable
         notes = [method.answer.note, untraceable and f"runs eagerly, for it cannot be jitted: {untraceable}"]
         return Declaration(
+            longest=discovery.LONGEST if "length" in self._objects.constructor else 0,
             framework="jax",
             capabilities=self._capabilities(),
             dtypes=method.dtypes,

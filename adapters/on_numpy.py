@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
+from . import discovery
 from .by_names import PADDING_TRUE, ByNames
 from .counting import Count
 from .counting_numpy import count, is_traceable
@@ -93,6 +94,7 @@ class ClassAdapter(ByNames):
         """Find out what the class offers; SubjectError where it cannot be driven."""
         training = self.takes("dropout") and {"training", "deterministic"} & {*self.forward.names}
         return Declaration(
+            longest=discovery.LONGEST if self.takes("length") else 0,
             framework="numpy",
             capabilities=self.capabilities(cost=True, dropout=bool(training)),
             dtypes=self.dtypes(DTYPES),

@@ -41,6 +41,7 @@ class ClassAdapter(ByNames, TorchAdapter):
     def declare(self) -> Declaration:
         """Find out what the class offers; SubjectError where it cannot be driven."""
         return Declaration(
+            longest=discovery.LONGEST if self.takes("length") else 0,
             framework="torch",
             capabilities=self.capabilities(gradients=True, cost=True, dropout=self.takes("dropout")),
             dtypes=self.dtypes(tuple(DTYPES)),

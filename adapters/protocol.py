@@ -191,6 +191,7 @@ class Declaration:
     found: Mapping[str, str] = field(default_factory=dict)  # what discovery matched: role -> attribute
     notes: tuple[str, ...] = ()
     always_causal: bool = False  # in every call, whatever is asked; such a one is given no cross-attention
+    longest: int = 0  # the longest sequence that it takes, where it is built for one
     sizes: tuple[tuple[int, int], ...] = ()  # (d_model, num_heads) it is used with, where that is known
 
     @property

@@ -65,12 +65,13 @@ class Case:
         """Return the nearest case that this subject can be given."""
         can = subject.capabilities
         itself = self.itself or "cross" not in can
-        shorter = min(self.n_q, self.n_k)
+        longest = subject.longest or max(self.n_q, self.n_k)
+        n_q, n_k = min(self.n_q, longest), min(self.n_k, longest)
         return replace(
             self,
             itself=itself,
-            n_q=shorter if itself else self.n_q,
-            n_k=shorter if itself else self.n_k,
+            n_q=min(n_q, n_k) if itself else n_q,
+            n_k=min(n_q, n_k) if itself else n_k,
             mask=self.mask if "mask" in can else "none",
             causal=(self.causal and "causal" in can) or subject.always_causal,
             bias=self.bias and "bias" in can,

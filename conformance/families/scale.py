@@ -198,14 +198,16 @@ def anchor(attend: Attend, case: Case) -> Failure | None:
     dtype = most_precise(attend.declaration)
     for d_k, num_heads in SIZES[:4]:
         small = replace(case, dtype=dtype, d_k=d_k, num_heads=num_heads)
-        call = anchored(small) if attend.offers("cross") else anchored_itself(small)
+        cross = attend.offers("cross")
+        call = anchored(small) if cross else anchored_itself(small)
+        asked, near, far = (0, 0, 1) if cross else (1, 1, 0)  # in self-attention the last row asks
         [seen] = attend(call)
         # Quantising the gap to the dtype moves the weights by at most its unit roundoff times the gap.
         slack = 8.0 * FORMATS[dtype].unit * sqrt(d_k)
         message = f"identity weights, d_k={d_k}: expected a quarter of the first value, three of the second"
         got, lawful = seen.output.values, seen.expected.bounds.output + slack
-        expected = got.copy()  # of a second query, in self-attention, nothing is said
-        expected[:, :1] = 0.25 * call.value[:, :1] + 0.75 * call.value[:, 1:]
+        expected = got.copy()  # of another query nothing is said
+        expected[:, asked] = 0.25 * call.value[:, near] + 0.75 * call.value[:, far]
         if not np.all(np.abs(got - expected) <= lawful):
             return Failure(message, "output", got, expected, lawful, call, grounds="property")
     return None
@@ -230,9 +232,12 @@ def anchored(case: Case) -> Call:
 
 
 def anchored_itself(case: Case) -> Call:
-    """Return the closed form's call for self-attention: row one is its query, with keys 1 and 1 + the gap."""
+    """Return the closed form's call for self-attention: keys 1 + the gap and 1, of which the second asks.
+
+    It sees both where attention is causal too.
+    """
     call = anchored(case)
     x = np.zeros((1, 2, case.d_model))
-    x[..., :: case.d_k] = np.array([1.0, 1.0 + sqrt(case.d_k) * log(3.0)])[:, None]
+    x[..., :: case.d_k] = np.array([1.0 + sqrt(case.d_k) * log(3.0), 1.0])[:, None]
     x = quantise(x, case.dtype)
     return replace(call, query=x, key=x, value=x)
