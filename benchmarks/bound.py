@@ -21,7 +21,7 @@ from headcheck.adapters.built_in import installed
 from headcheck.adapters.subjects import adapt, load
 from headcheck.attend import Attend
 from headcheck.cases import RECIPES, Case, MaskKind
-from headcheck.families.gradients import gradients, paths, with_loss
+from headcheck.families.gradients import paths, with_loss
 from headcheck.observation import Observation
 from headcheck.pool import ALPHABET
 from headcheck.reference.on_numpy import MultiHeadAttention
@@ -73,7 +73,7 @@ def alarms(attend: Attend, seeds: int) -> dict[Key, list[float]]:
         loss = with_loss(attend, case.call) if differentiable and max(case.n_q, case.n_k) <= 64 else None
         for seen in attend(*paths(attend, loss.call)) if loss else ():
             path = seen.call.variant or attend.declaration.primary.name
-            found[path, case.dtype, "gradients"] += [g.distance() for g in gradients(seen)]
+            found[path, case.dtype, "gradients"] += [g.distance() for g in seen.gradients]
         attend.forget(keep=())
     return found
 
