@@ -180,6 +180,9 @@ def vjp(
     d_context = split_heads(a.matmul(cotangent, p.W_o.T), num_heads)
     d_weights = a.lowered(a.matmul(d_context, stages.split_value.swapaxes(-2, -1)))
     inner = a.softened(a.total(d_weights * weights, axis=-1))
+    # Or rowsum(dO * O), the same number from the context (Dao et al. 2022), with the rounding of other terms.
+    terms = d_context * stages.context
+    inner = inner + (a.total(terms, axis=-1) - terms.sum(axis=-1, keepdims=True))
     d_scores = a.rounded(weights * a.softened(d_weights - inner) * factor)
     if empty is not None:
         d_scores = np.where(empty, 0.0, d_scores)
