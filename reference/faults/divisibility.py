@@ -60,8 +60,8 @@ class RefusedWithoutWords(Steps):
     """The refusal is a bare assertion."""
 
     def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
-        assert num_heads > 0 < d_model
-        assert d_model % num_heads == 0
+        if num_heads <= 0 or d_model <= 0 or d_model % num_heads:
+            raise AssertionError  # not `assert`, to which pytest would give the words
         super().__init__(d_model, num_heads, **options)
 
 
