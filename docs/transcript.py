@@ -136,9 +136,8 @@ def run(command: str, folder: Path, status: int = 0) -> tuple[str, int]:
 
 def environment(of: Mapping[str, str]) -> dict[str, str]:
     """Return the variables in which a page's commands run: none of the reader's settings."""
-    kept = {
-        name: value for name, value in of.items() if not name.startswith(("HEADCHECK_", "PYTEST_", "GIT_"))
-    }
+    foreign = ("HEADCHECK_", "PYTEST_", "GIT_", "CI", "BUILD_NUMBER")  # in CI pytest prints at more length
+    kept = {name: value for name, value in of.items() if not name.startswith(foreign)}
     path = os.pathsep.join([sysconfig.get_path("scripts"), of["PATH"]])
     return kept | {"PATH": path, "COLUMNS": COLUMNS, "PYTHONUTF8": "1", "PYTHONDONTWRITEBYTECODE": "1"}
 
