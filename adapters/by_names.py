@@ -10,7 +10,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
-from typing import Any, ClassVar, Literal, get_args
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 from headcheck.reference.parameters import Parameters
@@ -19,14 +19,24 @@ from . import configurations, discovery, trial
 from .declared import declared, overridden
 from .importing import is_the_users, statements
 from .projections import Kind, Orders, Storage, alternatives, as_stored, one_token, reordered, storage
-from .protocol import Adapter, Build, Call, Capability, Conventions, DType, Layout, Result, SubjectError
+from .protocol import (
+    INPUTS,
+    Adapter,
+    Build,
+    Call,
+    Capability,
+    Conventions,
+    DType,
+    Layout,
+    Meaning,
+    Result,
+    SubjectError,
+)
 from .scripting import TURN, Symbol
 from .storage import Slot
 from .trial import Answer
 
-INPUTS = ("query", "key", "value")
 IGNORED = ("memory", "lengths")  # roles of arguments that are never given
-Meaning = Literal["attend", "block"]
 PADDING_TRUE: Meaning = "block"  # a padding mask marks the padding, as in torch.nn.MultiheadAttention
 
 

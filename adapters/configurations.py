@@ -11,7 +11,7 @@ from .scripting import Symbol, written
 
 NEEDED = {"d_model", "num_heads"}
 VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-_ROLES = table(CONSTRUCTOR)
+CONSTRUCTOR_ROLES = table(CONSTRUCTOR)
 
 
 class NotConfiguredError(AttributeError):
@@ -26,7 +26,7 @@ class Configuration:
         self._asked: dict[str, Any] = {}
 
     def __getattr__(self, name: str) -> Any:
-        role = _ROLES.get(normal(name))
+        role = CONSTRUCTOR_ROLES.get(normal(name))
         if name.startswith("_") or role is None or role not in self._values:
             raise NotConfiguredError(f"headcheck's stand-in for a configuration has no {name!r}")
         self._asked[name] = self._values[role]
@@ -51,7 +51,7 @@ def source(configuration: Any) -> Symbol:
     held = {
         name: getattr(configuration, name)
         for name in inspect.signature(type(configuration)).parameters
-        if _ROLES.get(normal(name)) and hasattr(configuration, name)
+        if CONSTRUCTOR_ROLES.get(normal(name)) and hasattr(configuration, name)
     }
     return Symbol(written(type(configuration).__qualname__, [], held))
 
@@ -59,7 +59,7 @@ def source(configuration: Any) -> Symbol:
 def asked(configuration: Any) -> set[str]:
     """Return the roles that a constructor could have taken from its configuration."""
     if isinstance(configuration, Configuration):
-        return {_ROLES[normal(name)] for name in configuration.asked}
+        return {CONSTRUCTOR_ROLES[normal(name)] for name in configuration.asked}
     return {role for role in _roles_of(type(configuration)) if role}
 
 
@@ -70,7 +70,7 @@ def configured(values: Mapping[str, Any], kind: type) -> Any:
         Exception: whatever the class raises.
     """
     parameters = inspect.signature(kind).parameters.values()
-    roles = {p.name: _ROLES.get(normal(p.name), "") for p in parameters}
+    roles = {p.name: CONSTRUCTOR_ROLES.get(normal(p.name), "") for p in parameters}
     known = {name: values[role] for name, role in roles.items() if role in values}
     required = {p.name for p in parameters if p.default is p.empty and p.kind not in VARIADIC}
     return kind(**known) if required <= set(known) else Configuration(values)
@@ -95,6 +95,6 @@ def class_of(implementation: Callable[..., Any], names: Mapping[str, Iterable[st
 
 def _roles_of(kind: type) -> set[str | None]:
     try:
-        return {_ROLES.get(normal(name)) for name in inspect.signature(kind).parameters}
+        return {CONSTRUCTOR_ROLES.get(normal(name)) for name in inspect.signature(kind).parameters}
     except (TypeError, ValueError):
         return set()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from .configurations import Configuration, configured
+from .configurations import CONSTRUCTOR_ROLES, VARIADIC, Configuration, configured
 from .names import CONSTRUCTOR, FORWARD, LISTS, STAGES, normal, projection, table, usual
 from .protocol import Build, SubjectError
 
@@ -19,7 +19,6 @@ MASKS = {"mask", "additive", "padding", "lengths"}
 LONGEST = 1024  # for constructors that want the longest sequence
 SCALARS = (bool, int, float, str)
 POSITIONAL_ONLY = inspect.Parameter.POSITIONAL_ONLY
-VARIADIC = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,6 @@ class Matched:
         return found | ({f"{where} left alone": ", ".join(self.left)} if self.left else {})
 
 
-_CONSTRUCTOR_ROLES = table(CONSTRUCTOR)
 _FORWARD_ROLES = table(FORWARD)
 
 
@@ -71,7 +69,7 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
     """
     parameters = _parameters(implementation, subject)
     title = _written(implementation, parameters)
-    names = _by_role(parameters, _CONSTRUCTOR_ROLES)
+    names = _by_role(parameters, CONSTRUCTOR_ROLES)
     required = frozenset(p.name for p in parameters if p.default is p.empty)
     for role in ("d_model", "d_k"):  # kdim=None beside embed_dim is left alone
         listed = [name for name in names.get(role, ()) if name in required]

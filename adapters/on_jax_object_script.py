@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .discovery import Matched
+from .discovery import LONGEST, Matched
 from .importing import name_of, statements
 from .literals import assign, number
 from .on_jax_leaves import Names, leaves
@@ -110,7 +110,7 @@ def constructed(objects: Objects, build: Build) -> str:
         "dropout": number(build.dropout),
         "scale": f"{build.scale}",
         "seed": f"{build.seed}",
-        "length": "1024",
+        "length": f"{LONGEST}",
         "need weights": "True",
         "key": f"jax.random.key({build.seed})",
         "rngs": f"nnx.Rngs({build.seed})",

@@ -25,14 +25,13 @@ from .counting_numpy import count, is_traceable
 from .importing import source_of
 from .on_numpy_script import script
 from .projections import Kind, at
-from .protocol import Build, Call, Declaration, DType, Mask, Memory, Result, SubjectError, Variant
+from .protocol import INPUTS, Build, Call, Declaration, DType, Mask, Memory, Result, SubjectError, Variant
 from .returned import in_words
 from .stages import Shapes, watched
 from .storage import Slot, assembled
 
 DTYPES: tuple[DType, ...] = ("float64", "float32", "float16")
 ONE_BY_ONE = 3_000_000  # operations: a few seconds
-INPUTS = ("query", "key", "value")
 VARIANTS = {  # name -> one object as query, key and value; the attention weights are asked for
     "default": (False, True),
     "same object": (True, True),

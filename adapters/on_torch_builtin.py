@@ -16,9 +16,19 @@ from torch import Tensor, nn
 
 from . import discovery
 from .importing import name_of, source_of, statements
-from .on_torch_call import DTYPES, INPUTS, Inputs, Meaning, Mode, Returned, TorchAdapter
+from .on_torch_call import DTYPES, Inputs, Mode, Returned, TorchAdapter
 from .on_torch_script import Source, held_by, module_of, parameters, script, stored
-from .protocol import Build, Call, Capability, Conventions, Declaration, SubjectError, Variant
+from .protocol import (
+    INPUTS,
+    Build,
+    Call,
+    Capability,
+    Conventions,
+    Declaration,
+    Meaning,
+    SubjectError,
+    Variant,
+)
 from .returned import in_words
 from .scripting import Symbol, written
 from .storage import Slot

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from . import on_torch_weights as weights
 from .counting_torch import count
-from .protocol import Adapter, Build, Call, DType, Mask, Memory, Result
+from .protocol import INPUTS, Adapter, Build, Call, DType, Mask, Meaning, Memory, Result
 from .storage import Slot, assembled
 
 DTYPES: Mapping[DType, torch.dtype] = {
@@ -24,8 +24,6 @@ DTYPES: Mapping[DType, torch.dtype] = {
     "bfloat16": torch.bfloat16,
     "float16": torch.float16,
 }
-INPUTS = ("query", "key", "value")
-Meaning = Literal["attend", "block"]
 _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 

@@ -9,9 +9,9 @@ import numpy as np
 from torch import nn
 
 from .literals import literal, with_imports
-from .on_torch_call import INPUTS, Inputs, Mode
+from .on_torch_call import Inputs, Mode
 from .on_torch_weights import tensor as held
-from .protocol import Call
+from .protocol import INPUTS, Call
 from .scripting import indexed, shape_seen
 from .scripting_storage import Stored, canonical
 from .storage import Slot

@@ -13,9 +13,9 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.functional import scaled_dot_product_attention
 
 from .importing import source_of
-from .on_torch_call import DTYPES, INPUTS, Inputs, Mode, Returned, TorchAdapter
+from .on_torch_call import DTYPES, Inputs, Mode, Returned, TorchAdapter
 from .on_torch_script import Source, dtype_of, script, tensor
-from .protocol import Build, Call, Capability, Conventions, Declaration, Variant
+from .protocol import INPUTS, Build, Call, Capability, Conventions, Declaration, Variant
 from .scripting import Symbol, written
 from .storage import Slot, axes_of
 

@@ -26,6 +26,8 @@ DType = Literal["float64", "float32", "bfloat16", "float16"]
 MaskForm = Literal["bool", "int", "float", "additive"]
 Layout = Literal["batch first", "sequence first", "one example"]
 Memory = Literal["contiguous", "transposed", "expanded", "sliced"]
+Meaning = Literal["attend", "block"]
+INPUTS = ("query", "key", "value")
 
 Capability = Literal[
     "parameters",  # weights can be set
@@ -168,7 +170,7 @@ class Variant:
 class Conventions:
     """Lawful choices that differ between implementations: declared here, then verified, never failed."""
 
-    mask_true: Literal["attend", "block"] = "attend"
+    mask_true: Meaning = "attend"
     mask_forms: tuple[MaskForm, ...] = ("bool", "int", "float")
     mask_shapes: tuple[str, ...] = ("n_q n_k", "1 1 n_q n_k", "B 1 1 n_k", "B 1 n_q n_k", "B h n_q n_k")
     empty_row: Literal["uniform", "zeros", "unknown"] = "unknown"

@@ -305,6 +305,13 @@ class Observation:
                 }
         return list(measured.values())
 
+    def departs_from(self, other: Observation, message: str) -> Failure | None:
+        """Compare with another observation: the output, then the weights, where both have them."""
+        failure = self.output.departs_from(other.output, message)
+        if failure is None and self.result.weights is not None and other.result.weights is not None:
+            failure = self.weights.departs_from(other.weights, message)
+        return failure
+
     def departs_from_oracle(self, *, rows: np.ndarray | None = None) -> Failure | None:
         """Compare attention weights, where they came back, and output with the oracle."""
         if self.result.weights is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import reduce
 from operator import add
 
 import numpy as np
+from headcheck.adapters.protocol import Call
 from headcheck.reference.dtypes import quantise
 from headcheck.reference.parameters import Parameters
 
@@ -159,6 +161,17 @@ def spread_out(x: np.ndarray, num_heads: int, times: int) -> np.ndarray:
     return np.pad(heads, room).reshape(*x.shape[:-1], -1)
 
 
+def enlarged(case: Case, grow: Callable[[np.ndarray], np.ndarray], num_heads: int) -> Call:
+    """Return the call of a layer whose every axis of width d_model has grown as a last axis grows."""
+    call = case.call
+    grown = {name: grow(array) for name, array in case.parameters.items()}
+    grown |= {name: grow(array.T).T for name, array in grown.items() if array.ndim == 2}
+    query = grow(call.query)
+    key, value = (query, query) if case.itself else (grow(call.key), grow(call.value))
+    build = replace(call.build, d_model=query.shape[-1], num_heads=num_heads)
+    return replace(call, build=build, query=query, key=key, value=value, parameters=Parameters(**grown))
+
+
 @requirement(
     "HEADS-WIDTH",
     MUST,
@@ -176,15 +189,10 @@ def width(attend: Attend, case: Case) -> Failure | None:
     def wide(x: np.ndarray) -> np.ndarray:
         return spread_out(x, case.num_heads, 4)
 
-    call = case.call
-    p = {name: wide(array) * (2.0 if name.endswith("_q") else 1.0) for name, array in case.parameters.items()}
-    p |= {name: wide(array.T).T for name, array in p.items() if array.ndim == 2}
-    query = wide(call.query)
-    key, value = (query, query) if case.itself else (wide(call.key), wide(call.value))
-    build = replace(call.build, d_model=4 * case.d_model)
-    narrow, filled = attend(
-        call, replace(call, build=build, query=query, key=key, value=value, parameters=Parameters(**p))
-    )
+    call = enlarged(case, wide, case.num_heads)
+    assert call.parameters is not None
+    doubled = {name: 2.0 * array for name, array in call.parameters.items() if name.endswith("_q")}
+    narrow, filled = attend(case.call, replace(call, parameters=replace(call.parameters, **doubled)))
     columns = np.flatnonzero(wide(np.ones(case.d_model)))
     same = filled.output.on_axis(2, columns)
     return same.departs_from(narrow.output, "heads filled up with zeros give another output")
@@ -204,21 +212,15 @@ def width(attend: Attend, case: Case) -> Failure | None:
 )
 def dead(attend: Attend, case: Case) -> Failure | None:
     """A further head that W_o does not read leaves the output."""
-    call, d, d_k = case.call, case.d_model, case.d_k
+    d, d_k = case.d_model, case.d_k
     rng = np.random.default_rng([case.seed, 29])
 
     def beside(x: np.ndarray) -> np.ndarray:
         return np.pad(x, [(0, 0)] * (x.ndim - 1) + [(0, d_k)])
 
-    p = {name: beside(array) for name, array in case.parameters.items()}
-    p |= {name: beside(array.T).T for name, array in p.items() if array.ndim == 2}
+    call = enlarged(case, beside, case.num_heads + 1)
     for role in "qkv":
-        p[f"W_{role}"][:d, d:] = rng.integers(-2, 3, (d, d_k)) / 2.0
-    query = beside(call.query)
-    key, value = (query, query) if case.itself else (beside(call.key), beside(call.value))
-    build = replace(call.build, d_model=d + d_k, num_heads=case.num_heads + 1)
-    before, after = attend(
-        call, replace(call, build=build, query=query, key=key, value=value, parameters=Parameters(**p))
-    )
+        getattr(call.parameters, f"W_{role}")[:d, d:] = rng.integers(-2, 3, (d, d_k)) / 2.0
+    before, after = attend(case.call, call)
     same = after.output.on_axis(2, np.arange(d))
     return same.departs_from(before.output, "a head that W_o does not read changes the output")

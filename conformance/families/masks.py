@@ -12,7 +12,7 @@ from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
 from ..cases import Case, MaskKind
-from ..histories import departs_from_fresh, needed
+from ..histories import needed
 from ..observation import Failure, NotMet, Observation, Shown
 from ..specification import INFO, MUST, Situation, masked, requirement, situated, unmasked
 
@@ -51,7 +51,7 @@ def zero(attend: Attend, case: Case) -> Failure | None:
         return None
     worst = np.unravel_index(int(np.where(leaks, np.abs(weights), -1.0).argmax()), leaks.shape)
     return Failure(
-        f"a blocked key has the weight {weights[blocked][np.abs(weights[blocked]).argmax()]:.6g}",
+        f"a blocked key has the weight {weights[worst]:.6g}",
         "attention weights",
         weights,
         np.where(blocked, 0.0, weights),
@@ -532,7 +532,7 @@ def pure(attend: Attend, case: Case) -> Failure | None:
                 return Failure("the call wrote to the caller's mask", call=used.call, shown=shown)
             which = "another mask" if used.call.mask else "no mask"
             words = f"after a masked call, one with {which} is still masked as before"
-            failure = departs_from_fresh(used, new, words)
+            failure = used.departs_from(new, words)
             if failure:
                 earlier = needed(attend, calls[:place], used.call, new)
                 return replace(failure, earlier=earlier, call=used.call)

@@ -9,7 +9,7 @@ from headcheck.adapters.protocol import Call, Memory
 
 from ..attend import Attend
 from ..cases import Case
-from ..histories import departs_from_fresh, needed
+from ..histories import needed
 from ..observation import Failure, Shown
 from ..specification import MUST, requirement, situated, unmasked
 from .masks import arguments, subsets, together
@@ -40,9 +40,7 @@ def agree(attend: Attend, case: Case) -> Failure | None:
         for variant in attend.variants(call):
             [seen] = attend(replace(call, variant=variant.name))
             words = f"the path {variant.name!r} differs from {attend.declaration.primary.name!r}"
-            failure = seen.output.departs_from(first.output, words)
-            if failure is None and first.result.weights is not None and seen.result.weights is not None:
-                failure = seen.weights.departs_from(first.weights, words)
+            failure = seen.departs_from(first, words)
             if failure:
                 return failure
     return None
@@ -114,7 +112,7 @@ def pure_state(attend: Attend, case: Case) -> Failure | None:
             message = "the call wrote to what the one before it returned"
             shown = Shown("found == 0", "int((before != kept).sum())", "earlier")
             return Failure(message, call=calls[place], earlier=earlier, shown=shown)
-        failure = departs_from_fresh(used, fresh, "after other calls the same one gives another answer")
+        failure = used.departs_from(fresh, "after other calls the same one gives another answer")
         if failure:
             return replace(failure, earlier=needed(attend, earlier, calls[place], fresh), call=calls[place])
     return None

@@ -45,13 +45,10 @@ def estimated(seen: Observation) -> tuple[float, float]:
     log A_ij = scale * (q_i . k_j) - log Z_i, so the slope of log-weights on raw dot products, both centred
     in each row, is the scale; no constant of the softmax enters.
     """
-    exact, rows = seen.expected.exact, unmasked_rows(seen)
-    raw = exact.split_query[:, :, rows] @ exact.split_key.swapaxes(-2, -1)
-    weights = seen.weights.values[:, :, rows]
+    x, rows = centred_products(seen)
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(weights)
-    x = raw - raw.mean(axis=-1, keepdims=True)
-    y = logs - logs.mean(axis=-1, keepdims=True)
+        logs = np.log(seen.weights.values[:, :, rows])
+        y = logs - logs.mean(axis=-1, keepdims=True)
     if not np.isfinite(y).all() or not np.any(x):
         raise NotMet("a weight is zero or not finite")
     slope = float((x * y).sum() / (x * x).sum())
@@ -131,19 +128,24 @@ def gentle(case: Case) -> Call:
     return replace(call, parameters=parameters)
 
 
-def unmasked_rows(seen: Observation) -> np.ndarray:
-    """Return the queries that see every key: all, but for an implementation that is always causal."""
-    n_q, allowed = seen.call.query.shape[1], seen.expected.allowed
-    return np.arange(n_q) if allowed is None else np.flatnonzero(allowed.all(axis=(0, 1, 3)))
+def centred_products(seen: Observation) -> tuple[np.ndarray, np.ndarray]:
+    """Return q_i . k_j, centred in each row, of the queries that see every key, and which these are.
+
+    That is all of them, but for an implementation that is always causal.
+    """
+    exact, allowed = seen.expected.exact, seen.expected.allowed
+    n_q = seen.call.query.shape[1]
+    rows = np.arange(n_q) if allowed is None else np.flatnonzero(allowed.all(axis=(0, 1, 3)))
+    raw = exact.split_query[:, :, rows] @ exact.split_key.swapaxes(-2, -1)
+    return raw - raw.mean(axis=-1, keepdims=True), rows
 
 
 def tolerance(seen: Observation) -> float:
     """Return the largest lawful error of the estimated scale: the weights' bound through the regression."""
-    exact, rows = seen.expected.exact, unmasked_rows(seen)
-    raw = exact.split_query[:, :, rows] @ exact.split_key.swapaxes(-2, -1)
-    x = np.abs(raw - raw.mean(axis=-1, keepdims=True))
-    lawful = (seen.expected.bounds.weights / np.where(exact.weights > 0.0, exact.weights, 1.0))[:, :, rows]
-    return float(2.0 * (x * lawful).sum() / (x * x).sum())
+    x, rows = centred_products(seen)
+    weights = seen.expected.exact.weights
+    lawful = (seen.expected.bounds.weights / np.where(weights > 0.0, weights, 1.0))[:, :, rows]
+    return float(2.0 * (np.abs(x) * lawful).sum() / (x * x).sum())
 
 
 def common(failures: list[tuple[int, int, float, float, float, Call]]) -> str:

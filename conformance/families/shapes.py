@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from headcheck.adapters.protocol import INPUTS
 
 from ..attend import Attend
 from ..cases import Case
 from ..observation import Failure, Shown
 from ..specification import MUST, SHOULD, masked, requirement, unmasked
 
-INPUTS = ("query", "key", "value")
 WORKED_EXAMPLE = Case(batch=32, n_q=10, n_k=10, num_heads=8, d_k=64, itself=True)
 
 
