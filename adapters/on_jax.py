@@ -24,6 +24,7 @@ from .declared import declared
 from .importing import source_of
 from .on_jax_function import DTYPES, Arrays, JaxAdapter, Path, precision_of, versions_of
 from .on_jax_leaves import leaves
+from .on_jax_linen import Bound
 from .on_jax_masks import spoken
 from .on_jax_method import BARE, Method, Unreadable
 from .on_jax_object_script import object_alone, object_source
@@ -214,5 +215,5 @@ class ClassAdapter(JaxAdapter):
         return script(call, variant, replace(source, setup=[*source.setup, *watched_]), of)
 
     def scripts_own_weights(self, call: Call) -> bool:
-        """Return True: the object itself brings its own."""
-        return True
+        """Return whether the object itself brings its own, as all but linen modules do."""
+        return not isinstance(self._objects.trial, Bound)

@@ -27,8 +27,6 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     Raises:
         SubjectError: the constructor takes a configuration object, which only its owner can write.
     """
-    if "config" in objects.constructor:
-        raise SubjectError(f"{objects.subject}: no script, for its constructor takes a configuration object")
     module, arguments = constructed(objects, call.build), called(method.matched, call, variant)
     linen = isinstance(objects.trial, Bound)
     if linen:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -167,6 +168,8 @@ def test_a_class_of_a_file_stands_alone(tmp_path: Path) -> None:
     block = "import sys\nsys.modules['headcheck'] = None\n"
     for wrong, code in (("sqrt(Q.shape[-1])", 1), ("sqrt(q.shape[-1])", 0)):
         file.write_text(dedent(WRONG_FILE).replace("sqrt(Q.shape[-1])", wrong), encoding="utf-8")
+        # Of the same size and second as the file before, it would be taken for that one.
+        shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
         done = subprocess.run(
             [sys.executable, "-I", "-B", "-c", block + script],
             cwd=tmp_path.parent,
