@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from itertools import combinations
 
 import numpy as np
 from headcheck.adapters.protocol import Call, Mask
 from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
-from ..cases import Case, MaskKind
+from ..cases import Case
 from ..histories import needed
+from ..masking import (
+    arguments,
+    by_query,
+    everywhere_blocked,
+    kinds,
+    roomy,
+    shaped,
+    spoiled,
+    subsets,
+    sunk,
+    together,
+)
 from ..observation import Failure, NotMet, Observation, Shown
-from ..specification import INFO, MUST, Situation, masked, requirement, situated, unmasked
+from ..specification import INFO, MUST, masked, requirement, situated, unmasked
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
-
-
-def kinds(kind: MaskKind, *others: MaskKind) -> Situation:
-    """Return a situation that keeps a mask of one of these kinds, and else sets the first."""
-
-    def situation(case: Case) -> Case:
-        return masked(case.mask if case.mask in {kind, *others} else kind)(case)
-
-    return situation
 
 
 @requirement(
@@ -90,52 +91,6 @@ def noninterference(attend: Attend, case: Case) -> Failure | None:
     return None
 
 
-def everywhere_blocked(case: Case) -> np.ndarray:
-    """Return which keys (B, n_k) no query of no head may see."""
-    assert case.allowed is not None
-    blocked = ~case.allowed.any(axis=(1, 2))
-    if not blocked.any():
-        raise NotMet("no key is blocked for all queries")
-    return np.asarray(blocked)
-
-
-def spoiled(call: Call, blocked: np.ndarray, score: float) -> Call:
-    """Return the call with large finite garbage at blocked keys and values, scoring up to `score`."""
-    assert call.parameters is not None
-    parameters, h = call.parameters, call.build.num_heads
-    direction = np.random.default_rng(5).standard_normal(call.key.shape[-1])
-    q = (call.query @ parameters.W_q).reshape(-1, h, call.build.d_k)
-    k = (direction @ parameters.W_k).reshape(h, call.build.d_k)
-    peak = float(np.abs(np.einsum("nhk,hk->nh", q, k)).max()) / np.sqrt(call.build.d_k)
-    # Never so large that the projected key itself could overflow.
-    size = score / max(peak, 1e-3) if abs(score) < FORMATS[call.build.dtype].largest / 8 else score
-    largest = FORMATS[call.build.dtype].largest / (64.0 * call.build.d_model)
-    garbage = quantise(np.clip(direction * size, -largest, largest), call.build.dtype)
-    key = np.where(blocked[..., None], garbage, call.key)
-    value = np.where(
-        blocked[..., None], quantise(np.full_like(call.value, 100.0), call.build.dtype), call.value
-    )
-    return replace(call, key=key, value=value)
-
-
-def sunk(case: Case, score: float) -> Call:
-    """Return the call with one component of query and key that moves every score to about `score`."""
-    call, parameters = case.call, case.parameters
-    level = np.sqrt(abs(score) * np.sqrt(case.d_k))
-    query, key = call.query.copy(), call.key.copy()
-    query[..., 0], key[..., 0] = level, np.sign(score) * level
-    W_q, W_k = parameters.W_q.copy(), parameters.W_k.copy()
-    for W in (W_q, W_k):
-        W[0] = 0.0
-        W[0, :: case.d_k] = 1.0
-    return replace(
-        call,
-        query=quantise(query, case.dtype),
-        key=quantise(key, case.dtype),
-        parameters=replace(parameters, W_q=W_q, W_k=W_k),
-    )
-
-
 @requirement(
     "MASK-REMOVAL",
     MUST,
@@ -155,53 +110,6 @@ def removal(attend: Attend, case: Case) -> Failure | None:
         replace(call, mask=None, key=call.key[:, keep], value=call.value[:, keep], causal=False),
     )
     return blocked.output.departs_from(removed.output, "blocking keys does not equal removing them")
-
-
-def arguments(case: Case, attend: Attend) -> dict[str, dict[str, object]]:
-    """Return the mask arguments that the subject offers, each with a mask that blocks something."""
-    rng = np.random.default_rng([case.seed, 17])
-    full = (case.batch, case.num_heads, case.n_q, case.n_k)
-    pairs = np.broadcast_to(rng.random((case.n_q, case.n_k)) < 0.5, full).copy()
-    pairs[..., 0] = True
-    pairs[..., -1, -1] = False
-    if not by_query(attend):
-        pairs[:] = pairs[..., -1:, :]
-    padding = rng.random((case.batch, case.n_k)) < 0.5  # anywhere, and not alike for all examples
-    examples = np.arange(case.batch)
-    padding[examples, 1 + (case.seed + examples) % (case.n_k - 1)] = False
-    padding[:, 0] = True
-    offered: dict[str, dict[str, object]] = {
-        "mask": {"mask": Mask(pairs)},
-        "padding": {"padding": padding},
-        "causal": {"causal": True},
-    }
-    return {name: argument for name, argument in offered.items() if attend.offers(name)}
-
-
-def by_query(attend: Attend) -> bool:
-    """Return whether a mask may be another for each query, and not only for each key."""
-    return any("n_q" in shape.split() for shape in attend.conventions.mask_shapes)
-
-
-def together(call: Call, chosen: tuple[str, ...], offered: dict[str, dict[str, object]]) -> Call:
-    """Return the call with these mask arguments and no other."""
-    plain = replace(call, mask=None, padding=None, causal=False)
-    for name in chosen:
-        plain = replace(plain, **offered[name])  # type: ignore[arg-type]
-    return plain
-
-
-def subsets(offered: dict[str, dict[str, object]], least: int) -> Iterator[tuple[str, ...]]:
-    """Yield the sets of at least so many mask arguments."""
-    for size in range(least, len(offered) + 1):
-        yield from combinations(offered, size)
-
-
-def roomy(case: Case) -> Case:
-    """Take every mask out of a case; NotMet where it is too small for three different ones."""
-    if min(case.n_q, case.n_k) < 3:
-        raise NotMet("fewer than three queries or keys")
-    return replace(case, mask="none", causal=False)
 
 
 @requirement(
@@ -418,16 +326,6 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
 
 
 NAMED = {"bool": "boolean"}
-
-
-def shaped(case: Case, shape: str, seed: int = 23) -> Mask:
-    """Return a mask of this shape that leaves every row its first key, and of which neighbours differ."""
-    sizes = tuple(case.sizes.get(axis, 1) for axis in shape.split())
-    allowed = np.random.default_rng([case.seed, seed]).random(sizes) < 0.6
-    rows = np.indices(sizes[:-1]).sum(axis=0) + seed
-    np.put_along_axis(allowed, rows[..., None] % sizes[-1], False, axis=-1)
-    allowed[..., 0] = True
-    return Mask(allowed)
 
 
 @requirement(

@@ -10,9 +10,9 @@ from headcheck.adapters.protocol import Call, Memory
 from ..attend import Attend
 from ..cases import Case
 from ..histories import needed
+from ..masking import arguments, subsets, together
 from ..observation import Failure, Shown
 from ..specification import MUST, requirement, situated, unmasked
-from .masks import arguments, subsets, together
 
 LAYOUTS: tuple[Memory, ...] = ("transposed", "expanded", "sliced")
 
