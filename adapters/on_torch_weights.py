@@ -66,13 +66,9 @@ def _holds(value: Any) -> bool:
 
 
 def _rows(layer: Any) -> str:
-    return (
-        "out"
-        if isinstance(layer, nn.Linear | nn.Conv1d)
-        else "in"
-        if type(layer).__name__ == "Conv1D"
-        else ""
-    )
+    if isinstance(layer, nn.Linear | nn.Conv1d):
+        return "out"
+    return "in" if type(layer).__name__ == "Conv1D" else ""
 
 
 TORCH = Kind(
