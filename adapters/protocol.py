@@ -16,11 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from textwrap import shorten
 from time import process_time
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from headcheck.reference.parameters import Parameters
-from jaxtyping import Bool, Float64
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64
 
 DType = Literal["float64", "float32", "bfloat16", "float16"]
 MaskForm = Literal["bool", "int", "float", "additive"]

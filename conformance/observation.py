@@ -245,28 +245,26 @@ class Observation:
     def output(self) -> Measured:
         """The output (B, n_q, d); Broken where it has another shape."""
         values = self._shaped(self.result.output, self.output_shape, "output")
-        expected = self.expected
         return Measured(
             "output",
             values,
             self.call,
-            lambda: expected.bounds.output,
-            lambda: expected.floors.output,
-            lambda: expected.exact.output,
+            lambda: self.expected.bounds.output,
+            lambda: self.expected.floors.output,
+            lambda: self.expected.exact.output,
         )
 
     @cached_property
     def weights(self) -> Measured:
         """The attention weights (B, h, n_q, n_k); Broken where they have another shape."""
         values = self._shaped(self.result.weights, self.weights_shape, "attention weights")
-        expected = self.expected
         return Measured(
             "attention weights",
             values,
             self.call,
-            lambda: expected.bounds.weights,
-            lambda: expected.floors.weights,
-            lambda: expected.exact.weights,
+            lambda: self.expected.bounds.weights,
+            lambda: self.expected.floors.weights,
+            lambda: self.expected.exact.weights,
         )
 
     def gradient(self, name: str) -> Measured:

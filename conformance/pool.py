@@ -84,6 +84,8 @@ def pool(profile: Profile, seed: int) -> list[Case]:
         for _ in range(profile.drawn)
     ]
     tiles = [replace(case, seed=seed) for case in ALPHABET if max(case.n_q, case.n_k) >= TILE]
+    if not profile.full:  # long one way costs little; both ways, more than all others together
+        tiles = [case for case in tiles if min(case.n_q, case.n_k) < LARGE]
     return [*shapes, *dict.fromkeys(drawn), *(case for case in tiles if case not in shapes)]
 
 
@@ -171,12 +173,14 @@ def portion(
 ) -> Iterator[Case]:
     """Yield a requirement's part of the pool: one case a shape, then its share of the drawn ones.
 
-    A requirement that makes many calls a case is given the first `shapes` alone, and what is drawn of them.
+    A requirement that makes many calls a case is given the first `shapes` alone, or half of them where the
+    profile is not full, and what is drawn of them.
 
     Sequences of thousands, and hundreds of columns, cost more than all others together: they are for the
     requirements that such sizes are known to break.
     """
-    first = everything[: min(shapes or profile.shapes, profile.shapes)]
+    most = min(shapes or profile.shapes, profile.shapes)
+    first = everything[: most if profile.full or not shapes else most // 2]
     drawn = everything[profile.shapes :]
     known = {shape(case) for case in first}
     drawn = [case for case in drawn if shape(case) in known]

@@ -13,12 +13,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from jaxtyping import Bool, Float64
 
 from .parameters import Parameters
+
+if TYPE_CHECKING:
+    from jaxtyping import Bool, Float64
 
 EmptyRow = Literal["zeros", "uniform"]
 Array = np.ndarray

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
-from jaxtyping import Float64
 
-Matrix = Float64[np.ndarray, "d d"]
-Vector = Float64[np.ndarray, "d"]
+if TYPE_CHECKING:
+    from jaxtyping import Float64
+
+    Matrix = Float64[np.ndarray, "d d"]
+    Vector = Float64[np.ndarray, "d"]
 
 
 @dataclass(frozen=True, eq=False)

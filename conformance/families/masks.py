@@ -186,8 +186,8 @@ def allow_all(attend: Attend, case: Case) -> Failure | None:
 def broadcast(attend: Attend, case: Case) -> Failure | None:
     """Every mask shape accepted equals its expansion to (B, h, n_q, n_k); no other is accepted."""
     shapes = attend.conventions.mask_shapes
-    for shape in shapes:
-        [seen] = attend(replace(case.call, mask=shaped(case, shape)))
+    calls = [replace(case.call, mask=shaped(case, shape)) for shape in shapes]
+    for shape, seen in zip(shapes, attend.outcomes(*calls), strict=True):
         failure = seen.departs_from_oracle()
         if failure:
             return replace(failure, message=f"a mask of shape ({shape}) is not read as its expansion")
@@ -313,9 +313,10 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
     first, *others = attend.conventions.mask_forms
     for shape in attend.conventions.mask_shapes:
         mask = shaped(case, shape)
-        [base] = attend(replace(case.call, mask=replace(mask, form=first)))
-        for form in others:
-            [seen] = attend.outcomes(replace(case.call, mask=replace(mask, form=form)))
+        calls = [replace(case.call, mask=replace(mask, form=form)) for form in (first, *others)]
+        base, *twins = attend.outcomes(*calls)
+        _ = base.result
+        for form, seen in zip(others, twins, strict=True):
             if seen.raised:
                 continue
             words = f"the {form} mask of shape ({shape}) does not equal its {NAMED.get(first, first)} twin"

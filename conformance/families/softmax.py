@@ -133,21 +133,19 @@ def shift(attend: Attend, case: Case) -> Failure | None:
 )
 def stable(attend: Attend, case: Case) -> Failure | None:
     """Large and small logits neither overflow nor lose the row, in every dtype."""
+    calls = []
     for dtype in attend.declaration.dtypes:
         small = replace(case, dtype=dtype).fitted(attend.declaration)
-        high = (
-            30.0 if dtype == "float16" else 60.0
-        )  # raw scores of 500 fit float16, 2000 overflow exp in float64
-        for level in (high, -high):
-            call = levelled(small, level)
-            [seen] = attend(call)
-            if not seen.expected.representable:
-                continue
-            failure = seen.departs_from_oracle()
-            if failure:
-                return replace(
-                    failure, message=f"with all logits near {peak(seen):.3g} in {dtype}, {failure.message}"
-                )
+        high = 30.0 if dtype == "float16" else 60.0  # 500 fits float16, exp(2000) overflows in float64
+        calls += [levelled(small, high), levelled(small, -high)]
+    for seen in attend.outcomes(*calls):
+        _ = seen.result
+        if not seen.expected.representable:
+            continue
+        failure = seen.departs_from_oracle()
+        if failure:
+            words = f"with all logits near {peak(seen):.3g} in {seen.call.build.dtype}"
+            return replace(failure, message=f"{words}, {failure.message}")
     return None
 
 
