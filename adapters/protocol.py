@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
+from .errors import SubjectError as SubjectError
+
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64
 
@@ -212,10 +214,6 @@ class Declaration:
     def primary(self) -> Variant:
         """The path that requirements are judged on unless they say otherwise."""
         return self.variants[0]
-
-
-class SubjectError(Exception):
-    """A subject that cannot be driven: the message says what was given, expected, and what to do."""
 
 
 class Adapter(ABC):

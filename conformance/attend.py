@@ -124,6 +124,10 @@ class Attend:
         """Return the weights of a fresh module, or of one into which these were put; Broken if it raises."""
         return answered(self._session.read(build, parameters), "reading its weights")
 
+    def size(self, build: Build) -> int:
+        """Return how many numbers the weights of a fresh module are; Broken if it raises."""
+        return answered(self._session.size(build), "reading its weights")
+
     def count(self, call: Call) -> Mapping[str, int]:
         """Return the operations of one call, by kind; Broken where counting them raises."""
         return answered(self._session.count(self._handed_over(call)), "counting its operations")

@@ -62,7 +62,7 @@ class Profile:
 
 
 PROFILES = {
-    "smoke": Profile("smoke", 2, SMOKE_SHAPES, 60, 2.0, full=False),
+    "smoke": Profile("smoke", 1, SMOKE_SHAPES, 60, 2.0, full=False),
     "standard": Profile("standard", 25, len(ALPHABET), 120, 6.0),
     "deep": Profile("deep", 185, len(ALPHABET), 300, 30.0, deep=True),
 }

@@ -6,6 +6,7 @@ and in a worker that can be killed where they do not.
 
 from __future__ import annotations
 
+import gc
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -96,6 +97,12 @@ class Server:
 
         return self._tried(weights, "build")
 
+    def size(self, build: Build) -> int | Raised:
+        """Return how many numbers the weights of a fresh module are."""
+        return self._tried(
+            lambda: sum(x.size for _, x in self._adapter.read(self._adapter.build(build)).items()), "build"
+        )
+
     def count(self, call: Call) -> Mapping[str, int] | Raised:
         """Return the operations of one call."""
         return self._tried(
@@ -171,20 +178,27 @@ def in_full(raised: Raised) -> str:
     return f"{raised} ({raised.where})" if raised.where else str(raised)
 
 
+def _loaded(reference: str) -> Adapter:
+    """Return the adapter of a subject; SubjectError says why there is none."""
+    from headcheck.adapters.subjects import load
+
+    gc.disable()  # what a framework's import makes stays: to look for garbage in it takes a tenth of its time
+    try:
+        return load(reference)
+    except SubjectError:
+        raise
+    except BaseException as error:
+        raise SubjectError(f"{reference}: loading it raised {in_full(described(error, 'build'))}.") from None
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 _servers: dict[str, Server] = {}
 
 
 def perform(reference: str, verb: str, arguments: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
     """Do one thing with the subject of this reference, loading it first: what a worker runs."""
     if reference not in _servers:
-        from headcheck.adapters.subjects import load
-
-        try:
-            _servers[reference] = Server(load(reference), own_process=True)
-        except SubjectError:
-            raise
-        except BaseException as error:
-            raise SubjectError(
-                f"{reference}: loading it raised {in_full(described(error, 'build'))}."
-            ) from None
+        _servers[reference] = Server(_loaded(reference), own_process=True)
     return getattr(_servers[reference], verb)(*arguments, **options)

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from time import process_time
 from types import TracebackType
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
-from headcheck.adapters.protocol import Adapter, Build, Call, Declaration, Outcome, Raised, SubjectError
-from headcheck.reference.parameters import Parameters
+from headcheck.adapters.errors import SubjectError
 
 from .worker import Crashed, TimedOut, Worker
 
-Answer = TypeVar("Answer")
+if TYPE_CHECKING:
+    from headcheck.adapters.protocol import Adapter, Build, Call, Declaration, Outcome, Raised
+    from headcheck.reference.parameters import Parameters
+
 IMPORTS = 300.0  # seconds that importing a subject may take
 TRIALS = 5  # times the seconds of one call that an adapter may take to try a subject out
 
@@ -28,7 +30,7 @@ class Session(ABC):
 
     def declare(self) -> Declaration:
         """Return the adapter's declaration; SubjectError where the subject cannot be driven."""
-        return cast(Declaration, self._perform("declare"))
+        return cast("Declaration", self._perform("declare"))
 
     def attend(self, calls: Sequence[Call], *, same_module: bool = False) -> list[Outcome]:
         """Make the calls in order, each on a fresh module, or all on one."""
@@ -41,6 +43,10 @@ class Session(ABC):
     def read(self, build: Build, parameters: Parameters | None = None) -> Parameters | Raised:
         """Return the weights of a fresh module, or of one into which these were put."""
         return cast("Parameters | Raised", self._perform("read", build, parameters))
+
+    def size(self, build: Build) -> int | Raised:
+        """Return how many numbers the weights of a fresh module are."""
+        return cast("int | Raised", self._perform("size", build))
 
     def count(self, call: Call) -> Mapping[str, int] | Raised:
         """Return the operations of one call."""
@@ -97,9 +103,7 @@ class Isolated(Session):
         self._ask("load")
 
     def _ask(self, verb: str, *arguments: Any, **options: Any) -> None:
-        from .serve import perform
-
-        self._worker.ask(perform, self.reference, verb, arguments, options)
+        self._worker.ask("headcheck.serve:perform", self.reference, verb, arguments, options)
 
     def _answer(self, timeout: float) -> Any:
         if not self._loaded:
@@ -119,7 +123,7 @@ class Isolated(Session):
         if not self._declaring:
             self._ask("declare")
         self._declaring = False
-        return cast(Declaration, self._answer(TRIALS * self._timeout))
+        return cast("Declaration", self._answer(TRIALS * self._timeout))
 
     def clock(self) -> float:
         """Return the CPU seconds spent so far in both processes."""
@@ -134,11 +138,11 @@ class Isolated(Session):
         self._worker.stop()
 
 
-def in_a_process(function: Callable[[str], Answer], argument: str) -> Answer:
-    """Return function(argument), called in a process of its own, which may die."""
+def in_a_process(function: str, argument: str) -> Any:
+    """Return what the function "module:name" gives for the argument, in a process that may die of it."""
     worker = Worker()
     try:
         worker.ask(function, argument)
-        return cast(Answer, worker.answer(IMPORTS))
+        return worker.answer(IMPORTS)
     finally:
         worker.stop()

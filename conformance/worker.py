@@ -11,11 +11,13 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import TimeoutError as OutOfTime
+from importlib import import_module
+from threading import Thread
 from typing import Any
 
-from headcheck.adapters.protocol import SubjectError
+from headcheck.adapters.errors import SubjectError
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
 
@@ -39,9 +41,9 @@ class Worker:
         )
         self._open: deque[ProcessFuture[Any]] = deque()
 
-    def ask(self, function: Callable[..., Any], *arguments: Any) -> None:
-        """Put a question, without waiting for the answer."""
-        self._open.append(self._pool.schedule(function, args=arguments))
+    def ask(self, function: str, *arguments: Any) -> None:
+        """Put a question, without waiting for the answer; the function is given as "module:name"."""
+        self._open.append(self._pool.schedule(call, args=(function, *arguments)))
 
     def answer(self, timeout: float) -> Any:
         """Return the answer to the oldest open question.
@@ -65,9 +67,15 @@ class Worker:
         return future.result()
 
     def stop(self) -> None:
-        """End the process, in the middle of an answer where it is."""
+        """End the process, in the middle of an answer where it is, without waiting for its end."""
         self._pool.stop()  # type: ignore[no-untyped-call]
-        self._pool.join()
+        Thread(target=self._pool.join).start()  # which sleeps for up to a tenth of a second
+
+
+def call(function: str, *arguments: Any) -> Any:
+    """Return function(*arguments): imported here alone, so that the process that asks need not load it."""
+    module, _, name = function.partition(":")
+    return getattr(import_module(module), name)(*arguments)
 
 
 def prepare(directory: str, path: Sequence[str]) -> None:

@@ -81,6 +81,7 @@ def command(**options: Any) -> int:
     sessions.prefetch(names)  # imports its framework while the modules that judge are loaded here
     try:
         plan = planned(options, names, unusable, known)
+        ready([form for form, _ in outputs])
         run = carried_out(plan, sessions, quiet=options["quiet"])
     finally:
         sessions.close()
@@ -136,8 +137,8 @@ class Sessions:
 
     def expanded(self, references: Sequence[str]) -> tuple[list[str], dict[str, str]]:
         """Return the concrete subjects, and why a reference names none."""
-        from headcheck.adapters.protocol import SubjectError
-        from headcheck.adapters.subjects import expand, installed
+        from headcheck.adapters.built_in import installed
+        from headcheck.adapters.errors import SubjectError
 
         from ..session import in_a_process
         from ..worker import Crashed, TimedOut
@@ -147,7 +148,7 @@ class Sessions:
         for reference in references or installed():
             try:
                 if "*" in reference or "?" in reference or "[" in reference:
-                    names += in_a_process(expand, reference)
+                    names += in_a_process("headcheck.adapters.subjects:expand", reference)
                 else:
                     names.append(reference)
             except SubjectError as error:
@@ -244,10 +245,10 @@ def carried_out(plan: Plan, sessions: Sessions, *, quiet: bool) -> Run:
 
 
 def _known_failures(path: Path | None) -> Baseline | None:
-    from .. import baseline
-
     if path is None:
         return None
+    from .. import baseline
+
     try:
         return baseline.read(path)
     except baseline.BaselineError as error:
@@ -260,6 +261,15 @@ def _judged_against(known: Baseline, run: Run) -> Run:
     from ..baseline import apply
 
     return apply(run, known, datetime.now(UTC).date())
+
+
+def ready(forms: Sequence[str]) -> None:
+    """Load what prints and writes the results, while the first subject's framework loads in its process."""
+    from headcheck.reports import terminal
+    from headcheck.reports.outputs import renderer
+    from rich import console
+
+    _ = terminal, console, [renderer(form) for form in forms]
 
 
 def _report(run: Run, outputs: list[tuple[str, Path]], options: dict[str, Any]) -> int:

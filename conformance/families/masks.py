@@ -23,7 +23,7 @@ from ..masking import (
     sunk,
     together,
 )
-from ..observation import Failure, NotMet, Observation, Shown
+from ..observation import Failure, Measured, NotMet, Observation, Shown
 from ..specification import INFO, MUST, masked, requirement, situated, unmasked
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
@@ -127,21 +127,16 @@ def effect(attend: Attend, case: Case) -> Failure | None:
     call, offered = roomy(case).call, arguments(case, attend)
     for chosen in subsets(offered, 1):
         with_all = together(call, chosen, offered)
-        for variant in ["", *(variant.name for variant in attend.variants(with_all))]:
-            for name in chosen:
-                others = tuple(other for other in chosen if other != name)
-                without = together(call, others, offered)
-                one, two = attend.outcomes(
-                    replace(with_all, variant=variant), replace(without, variant=variant)
-                )
+        paths = ["", *(variant.name for variant in attend.variants(with_all))]
+        for name in chosen:
+            others = tuple(other for other in chosen if other != name)
+            without = together(call, others, offered)
+            pairs = [(replace(with_all, variant=path), replace(without, variant=path)) for path in paths]
+            seen = attend.outcomes(*(one for pair in pairs for one in pair))
+            for one, two in zip(seen[::2], seen[1::2], strict=True):
                 if one.raised or two.raised:
                     continue  # PATH-AGREE judges what raises
-                should = (
-                    np.abs(one.output.exact() - two.output.exact())
-                    - one.output.lawful()
-                    - two.output.lawful()
-                )
-                if should.max(initial=0.0) > 0 and np.array_equal(one.output.values, two.output.values):
+                if np.array_equal(one.output.values, two.output.values) and differ(one.output, two.output):
                     beside = f" beside {' and '.join(others)}" if others else ""
                     return Failure(
                         f"the argument {name!r}{beside} has no effect",
@@ -154,6 +149,11 @@ def effect(attend: Attend, case: Case) -> Failure | None:
                         grounds="property and oracle",
                     )
     return None
+
+
+def differ(one: Measured, two: Measured) -> bool:
+    """Return whether two quantities have to differ, whatever is lost to rounding."""
+    return bool(np.any(np.abs(one.exact() - two.exact()) > one.lawful() + two.lawful()))
 
 
 @requirement(

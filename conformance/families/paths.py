@@ -36,11 +36,11 @@ def agree(attend: Attend, case: Case) -> Failure | None:
     elif case.mask == "none" and attend.offers("causal") and not case.causal:
         calls.append(replace(case.call, causal=True))
     for call in calls:
-        [first] = attend(call)
-        for variant in attend.variants(call):
-            [seen] = attend(replace(call, variant=variant.name))
+        variants = attend.variants(call)
+        first, *seen = attend.outcomes(call, *(replace(call, variant=one.name) for one in variants))
+        for variant, other in zip(variants, seen, strict=True):
             words = f"the path {variant.name!r} differs from {attend.declaration.primary.name!r}"
-            failure = seen.departs_from(first, words)
+            failure = other.departs_from(first, words)
             if failure:
                 return failure
     return None
