@@ -91,6 +91,7 @@ class LinenAdapter(FlaxAdapter):
         """Return what the module offers; it has no causal flag."""
         return Declaration(
             framework="flax",
+            compiles=True,
             capabilities=CAPABILITIES,
             dtypes=ALL,
             conventions=Conventions(empty_row="uniform"),
@@ -172,6 +173,7 @@ class NnxAdapter(FlaxAdapter):
         causal: frozenset[Capability] = frozenset({"causal"} if CAUSAL else ())
         return Declaration(
             framework="flax",
+            compiles=True,
             capabilities=CAPABILITIES | causal,
             dtypes=ALL,
             conventions=Conventions(

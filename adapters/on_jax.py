@@ -73,6 +73,7 @@ class ClassAdapter(JaxAdapter):
         return Declaration(
             longest=discovery.LONGEST if "length" in self._objects.constructor else 0,
             framework="jax",
+            compiles=True,
             capabilities=self._capabilities(),
             dtypes=method.dtypes,
             conventions=method.conventions,

@@ -36,6 +36,7 @@ class DotProductAttentionAdapter(FunctionalAdapter):
         eager = () if compiles("float16") else ("float16 runs eagerly: it cannot be compiled for the CPU",)
         return Declaration(
             framework="jax",
+            compiles=True,
             capabilities=frozenset(
                 {"parameters", "cross", "mask", "causal", "scale", "bias", "gradients", "cost"}
             ),

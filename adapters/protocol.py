@@ -198,6 +198,7 @@ class Declaration:
     notes: tuple[str, ...] = ()
     always_causal: bool = False  # in every call, whatever is asked; such a one is given no cross-attention
     longest: int = 0  # the longest sequence that it takes, where it is built for one
+    compiles: bool = False  # each new shape of a call is compiled, which takes longer than the call
     sizes: tuple[tuple[int, int], ...] = ()  # (d_model, num_heads) it is used with, where that is known
 
     @property

@@ -177,10 +177,11 @@ def portion(
     profile is not full, and what is drawn of them.
 
     Sequences of thousands, and hundreds of columns, cost more than all others together: they are for the
-    requirements that such sizes are known to break.
+    requirements that such sizes are known to break, however few shapes these are given.
     """
     most = min(shapes or profile.shapes, profile.shapes)
-    first = everything[: most if profile.full or not shapes else most // 2]
+    most = most if profile.full or not shapes else most // 2
+    first = everything[:most] + [case for case in everything[most : profile.shapes] if size(case) >= LARGE]
     drawn = everything[profile.shapes :]
     known = {shape(case) for case in first}
     drawn = [case for case in drawn if shape(case) in known]

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from headcheck.adapters.protocol import Call, Mask
+from headcheck.adapters.protocol import Mask
 from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
 from ..cases import Case
+from ..empty_rows import empty_rows_lawful, keyless
 from ..histories import needed
 from ..masking import (
     arguments,
-    by_query,
     everywhere_blocked,
     kinds,
     roomy,
@@ -347,60 +347,6 @@ def empty_row(attend: Attend, case: Case) -> Failure | None:
         if failure:
             return failure
     return None
-
-
-def keyless(attend: Attend, case: Case) -> list[Call]:
-    """Return calls in which some query may see no key, and in which an example is padding alone."""
-    padding = np.repeat(np.arange(case.batch)[:, None] > 0, case.n_k, axis=1)  # the first example is
-    alone = np.broadcast_to(padding[:, None, None], (case.batch, case.num_heads, case.n_q, case.n_k))
-    calls = [case.call if by_query(attend) else replace(case.call, mask=Mask(alone))]
-    if attend.offers("padding"):
-        calls.append(replace(case.call, mask=None, padding=padding))
-    return calls
-
-
-def empty_rows_lawful(attend: Attend, call: Call) -> Failure | None:
-    """Return the failure of rows with no key allowed, on the first path or between paths."""
-    first = None
-    for path in ["", *(variant.name for variant in attend.variants(call))]:
-        [seen] = attend(replace(call, variant=path))
-        where = f" on the path {path!r}" if path else ""
-        if not np.isfinite(seen.output.values).all():
-            answer = np.where(np.isfinite(seen.output.exact()), seen.output.exact(), 0.0)
-            return Failure(
-                f"a row with no key allowed answers NaN{where}",
-                "output",
-                seen.output.values,
-                answer,
-                np.where(np.isfinite(seen.output.lawful()), seen.output.lawful(), 0.0),
-                seen.call,
-                shown=Shown("np.isfinite(found).all()", "output"),
-            )
-        failure = seen.departs_from_oracle()
-        if failure is None and attend.conventions.empty_row == "unknown":
-            failure = settled(seen)
-        if failure:
-            return replace(failure, message=f"a row with no key allowed{where}: {failure.message}")
-        if first is not None:
-            failure = seen.output.departs_from(first.output, f"a row with no key allowed differs{where}")
-            if failure:
-                return failure
-        first = first or seen
-    return None
-
-
-def settled(seen: Observation) -> Failure | None:
-    """Compare with both lawful answers, where none could be read off; return the nearer one's failure."""
-    failures = []
-    for answer in ("uniform", "zeros"):
-        conventions = replace(seen.expected.conventions, empty_row=answer)
-        failure = replace(
-            seen, expectation=replace(seen.expected, conventions=conventions)
-        ).departs_from_oracle()
-        if failure is None:
-            return None
-        failures.append(failure)
-    return replace(failures[0], message="it is neither uniform over the keys nor zeros")
 
 
 @requirement(

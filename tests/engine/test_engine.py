@@ -9,6 +9,7 @@ from pathlib import Path
 import hypothesis
 import numpy as np
 import pytest
+from headcheck.adapters.protocol import Declaration
 from headcheck.adapters.subjects import adapt, load
 from headcheck.attend import Attend
 from headcheck.cases import Case
@@ -124,3 +125,20 @@ def test_the_replay_command_holds_the_case() -> None:
     assert command.startswith("headcheck run mine --only PROJ-ORACLE --case ")
     case = json.loads(command.partition("--case ")[2].strip("'"))
     assert case.items() <= dict(verdict.evidence.case).items()
+
+
+class Sealed(InProcess):
+    """A session with a subject whose weights can be neither set nor read."""
+
+    def declare(self) -> Declaration:
+        known = super().declare()
+        return replace(known, capabilities=known.capabilities - {"parameters", "read"})
+
+
+@pytest.mark.parametrize(("fault", "status"), [("", Status.PASS), ("WeightsAveraged", Status.FAIL)])
+def test_shapes_are_judged_without_weights(fault: str, status: Status) -> None:
+    adapter = load(fault_named(fault).subject("numpy")) if fault else adapt(MultiHeadAttention)
+    judging = Judgement(Subject("sealed", Sealed(adapter)), SMOKE)
+    assert judging.prepare().error == ""
+    assert judging.judge(named("SHAPE-OUTPUT")).status is Status.PASS
+    assert judging.judge(named("SHAPE-WEIGHTS")).status is status

@@ -1,0 +1,59 @@
+"""The pool: which cases a requirement is given, by profile, and by what a new shape costs the subject."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from headcheck.adapters.protocol import Declaration
+from headcheck.adapters.subjects import adapt
+from headcheck.cases import Case
+from headcheck.engine import COMPILED, Judgement, Subject
+from headcheck.pool import LARGE, PROFILES, Profile, pool, portion, shape, size
+from headcheck.reference.on_numpy import MultiHeadAttention
+from headcheck.session import InProcess
+from headcheck.specification import named
+
+SMOKE, STANDARD = PROFILES["smoke"], PROFILES["standard"]
+
+
+def given(profile: Profile, shapes: int | None, *, share: float = 0.0, long: bool = False) -> list[Case]:
+    return list(portion(pool(profile, 0), profile, shapes=shapes, share=share, long=long))
+
+
+def test_half_the_shapes_of_a_costly_requirement_where_a_profile_is_not_full() -> None:
+    assert len(given(STANDARD, 4)) == 4
+    assert len(given(SMOKE, 4)) == 2
+    assert len(given(SMOKE, None)) == SMOKE.shapes
+
+
+def test_a_smoke_run_meets_long_queries_and_long_keys_but_not_both_at_once() -> None:
+    long = [case for case in given(SMOKE, None, share=1.0, long=True) if size(case) >= LARGE]
+    assert max(case.n_q for case in long) > 4096 < max(case.n_k for case in long)
+    assert all(min(case.n_q, case.n_k) < LARGE for case in long)
+
+
+def test_few_shapes_are_no_reason_to_leave_out_the_long_ones() -> None:
+    everything = [case for case in given(STANDARD, None, long=True) if size(case) >= LARGE]
+    assert everything
+    assert [case for case in given(STANDARD, 4, long=True) if size(case) >= LARGE] == everything
+    assert all(size(case) < LARGE for case in given(STANDARD, 4))
+
+
+class Compiling(InProcess):
+    """A session with a subject that says of itself that each new shape is compiled."""
+
+    def declare(self) -> Declaration:
+        return replace(super().declare(), compiles=True)
+
+
+def seen(session: InProcess, id: str) -> set[tuple[int, ...]]:
+    judging = Judgement(Subject("mine", session), STANDARD, 0)
+    assert judging.prepare().error == ""
+    return {shape(case) for case in judging.cases(named(id))}
+
+
+def test_a_subject_that_compiles_meets_fewer_shapes_except_where_every_case_is_judged() -> None:
+    plain, compiling = (kind(adapt(MultiHeadAttention)) for kind in (InProcess, Compiling))
+    assert len(seen(compiling, "MASK-BROADCAST")) == COMPILED < len(seen(plain, "MASK-BROADCAST"))
+    assert len(seen(compiling, "MASK-DTYPE")) == 3
+    assert seen(compiling, "PROJ-ORACLE") == seen(plain, "PROJ-ORACLE")
