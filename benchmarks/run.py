@@ -9,6 +9,7 @@ own calls (asked for: at most 4); the wall time of a smoke run over that of impo
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -17,16 +18,6 @@ import time
 from pathlib import Path
 
 FRAMEWORKS = {"torch": "torch", "jax": "jax", "flax": "flax.linen, flax.nnx", "numpy": "numpy"}
-PEAK = """
-import resource, runpy, sys
-sys.argv = {argv!r}
-try:
-    runpy.run_module({module!r}, run_name="__main__")
-except SystemExit:
-    pass
-kilobytes = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-print(kilobytes / 1024, file=sys.stderr)
-"""
 
 
 def wall(command: list[str]) -> float:
@@ -35,10 +26,11 @@ def wall(command: list[str]) -> float:
     return time.perf_counter() - start
 
 
-def peak(argv: list[str], module: str = "headcheck") -> float:
-    code = PEAK.format(argv=argv, module=module)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return float(done.stderr.split()[-1])
+def peak(command: list[str]) -> float:
+    """Return the most memory, in MB, that a command or one of the processes it started held."""
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, _, used = os.wait4(started.pid, 0)
+    return used.ru_maxrss / 1024
 
 
 def framework_of(subject: str) -> str:
@@ -58,11 +50,7 @@ def measure(subject: str, runs: int = 5) -> dict[str, float]:
             ratios.append((inside + beside) / inside)
             loads.append(wall(imports))
             smokes.append(wall([*headcheck, "--profile", "smoke"]))
-        memory = peak(["headcheck", "run", subject, "-q", "--no-html"])
-        code = f"import resource, {FRAMEWORKS[framework_of(subject)]}; " + (
-            "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
-        )
-        base = float(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout)
+        memory, base = peak(headcheck), peak(imports)
     return {
         "standard: CPU / CPU inside the subject": statistics.median(ratios),
         "smoke: wall / wall of the import": statistics.median(

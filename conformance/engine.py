@@ -23,7 +23,7 @@ from .verify import verified
 from .worker import Crashed, TimedOut
 
 FIRST = "SHAPE-OUTPUT"  # that anything comes back at all
-COMPILED = 8  # shapes of a requirement where each is compiled anew
+COMPILED = 6  # shapes of a requirement where each is compiled anew
 JUDGED_FAILED = BROKEN | {Status.DEVIATES, Status.BLOCKED}
 
 
@@ -201,12 +201,12 @@ class Judgement:
     def _shapes(self, requirement: Requirement) -> int | None:
         """Return how many shapes a requirement is judged on, None for all.
 
-        Where each shape is compiled, those that judge every case see them all, and no other one.
+        Where each shape is compiled, only those that judge every case see them all.
         """
         assert self._declaration is not None
         if not self._declaration.compiles or requirement.share == 1.0:
             return requirement.shapes
-        return requirement.shapes // 2 if requirement.shapes else COMPILED
+        return min(requirement.shapes or COMPILED, COMPILED)
 
     def _intern(self, case: Case) -> Case:
         """Return the one object for equal cases, so that its call is made only once."""

@@ -28,7 +28,7 @@ ALPHABET: tuple[Case, ...] = (
     Case(2, 6, 6, 3, 4, itself=True, recipe="integers"),
     Case(3, 3, 3, 3, 3, dtype="float64", mask="heads"),  # all sizes equal, three different arrays
     Case(4, 3, 6, 4, 2, dtype="float64", bias=False, recipe="eighths", mask="batch"),  # B = h
-    Case(1, 7, 4, 6, 1, dtype="float64"),  # h = d_model, more queries than keys
+    Case(20, 7, 4, 6, 1, dtype="float64"),  # many examples, h = d_model, more queries than keys
     Case(1, 16, 130, 2, 4, dtype="float64", mask="pairs"),  # keys beyond a tile of 128
     Case(1, 64, 64, 2, 4, itself=True, mask="keys"),  # a whole tile
     Case(2, 4, 8, 2, 4, mask="keys"),  # B = h, n_q = d_k, n_k = d_model

@@ -115,7 +115,7 @@ def removal(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-EFFECT",
     MUST,
-    shapes=6,
+    shapes=4,
     needs={"mask", "parameters"},
     share=0.2,
     formula=r"\mathrm{MultiHead}(\dots; M) \ne \mathrm{MultiHead}(\dots)",
@@ -300,7 +300,7 @@ def future(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-DTYPE",
     MUST,
-    shapes=6,
+    shapes=4,
     needs={"mask", "parameters"},
     situation=kinds("pairs", "keys"),
     share=0.3,
