@@ -12,7 +12,7 @@ from ..cases import Case
 from ..histories import needed
 from ..masking import arguments, subsets, together
 from ..observation import Failure, Shown
-from ..specification import MUST, requirement, situated, unmasked
+from ..specification import MUST, masked, requirement, situated, unmasked
 
 LAYOUTS: tuple[Memory, ...] = ("transposed", "expanded", "sliced")
 
@@ -35,6 +35,8 @@ def agree(attend: Attend, case: Case) -> Failure | None:
         calls += [together(case.call, chosen, offered) for chosen in subsets(offered, 2)]
     elif case.mask == "none" and attend.offers("causal") and not case.causal:
         calls.append(replace(case.call, causal=True))
+    if case.mask == "none" and attend.offers("mask") and any(one.eager for one in attend.variants(case.call)):
+        calls.append(masked("pairs")(case).call)  # such paths are tried on small cases alone
     for call in calls:
         variants = attend.variants(call)
         first, *seen = attend.outcomes(call, *(replace(call, variant=one.name) for one in variants))

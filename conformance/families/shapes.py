@@ -59,8 +59,9 @@ def pipeline(attend: Attend, case: Case) -> Failure | None:
     """Every stage that can be seen has its shape, for B=32, n=10, d_model=512, num_heads=8 among others."""
     small = replace(case, mask="none", n_q=3, n_k=5, num_heads=2, d_k=4).fitted(attend.declaration)
     worked = WORKED_EXAMPLE.fitted(attend.declaration)
-    # The worked example's million weights are not sent: any will do, and the module has its own.
-    for situation, call in ((small, small.call), (worked, replace(worked.call, parameters=None))):
+    # A module that has weights of its own is not sent the worked example's million: any will do.
+    large = replace(worked.call, parameters=None) if attend.offers("read") else worked.call
+    for situation, call in ((small, small.call), (worked, large)):
         [seen] = attend(replace(call, stages=True))
         _ = seen.output.values
         b, n_q, n_k = situation.batch, situation.n_q, situation.n_k
