@@ -12,6 +12,7 @@ import click
 from headcheck.adapters import declared
 from headcheck.cases import Case
 from headcheck.cli import run as run_command
+from headcheck.engine import COMPILED
 from headcheck.families.dropout import FALSE_ALARM
 from headcheck.families.masks import LARGEST_SCORE
 from headcheck.pool import ALPHABET, PROFILES
@@ -49,6 +50,7 @@ def fragments() -> dict[str, str]:
         "formats": formats(),
         "alphabet": alphabet(),
         "smoke_shapes": str(PROFILES["smoke"].shapes),
+        "compiled_shapes": str(COMPILED),
         "deviations": f"{bound.K:g}",
         "noisy_runs": str(bound.RUNS),
         "shared_variance": f"{bound.SHARED:g}",
