@@ -68,7 +68,9 @@ def test_colour_on_a_terminal_unless_it_is_not_wanted(folder: Path) -> None:
 
 def test_what_was_judged_before_ctrl_c_is_kept(folder: Path) -> None:
     subjects = ["mine.py:Right", "mine.py:Hangs"]
-    command = [sys.executable, "-c", "from headcheck.cli import main; main()", "run", *subjects]
+    # A shell that runs the tests in the background has told them, and what they start, to ignore Ctrl-C.
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
+    command = [sys.executable, "-c", f"{heeding}; from headcheck.cli import main; main()", "run", *subjects]
     options = ["--no-html", "--json", "r.json", "--profile", "smoke"]
     process = subprocess.Popen(
         [*command, *options], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
