@@ -13,7 +13,7 @@ import sys
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import TimeoutError as OutOfTime
-from importlib import import_module
+from pkgutil import resolve_name
 from typing import Any
 
 from headcheck.adapters.errors import SubjectError
@@ -73,8 +73,7 @@ class Worker:
 
 def call(function: str, *arguments: Any) -> Any:
     """Return function(*arguments): imported here alone, so that the process that asks need not load it."""
-    module, _, name = function.partition(":")
-    return getattr(import_module(module), name)(*arguments)
+    return resolve_name(function)(*arguments)
 
 
 def prepare(directory: str, path: Sequence[str]) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Mapping
-from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 
 from headcheck.verdicts import Run
 
@@ -42,8 +42,7 @@ def requested(text: str) -> tuple[str, Path]:
 
 def renderer(name: str) -> Callable[[Run], str]:
     """Return the function that renders this format."""
-    module, _, function = FORMATS[name].partition(":")
-    found: Callable[[Run], str] = getattr(import_module(module), function)
+    found: Callable[[Run], str] = resolve_name(FORMATS[name])
     return found
 
 

@@ -40,6 +40,7 @@ def agree(attend: Attend, case: Case) -> Failure | None:
     for call in calls:
         variants = attend.variants(call)
         first, *seen = attend.outcomes(call, *(replace(call, variant=one.name) for one in variants))
+        _ = first.result
         for variant, other in zip(variants, seen, strict=True):
             words = f"the path {variant.name!r} differs from {attend.declaration.primary.name!r}"
             failure = other.departs_from(first, words)
