@@ -142,7 +142,8 @@ class Attend:
     def variants(self, call: Call) -> list[Variant]:
         """Return the paths, other than the first, that this call can take."""
         itself = call.query is call.key and call.key is call.value
-        small = call.query.shape[0] <= 2 and max(call.query.shape[1], call.key.shape[1]) <= 7
+        batch, n_q, d_model = call.query.shape
+        small = batch <= 2 and max(n_q, call.key.shape[1]) <= 7 and d_model <= 64
         masks = call.mask is not None or call.causal or call.padding is not None
         return [
             variant

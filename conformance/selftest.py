@@ -68,36 +68,53 @@ def tried(
     profile: Profile,
     seeds: Iterable[int] = (0,),
     *,
-    quick: bool = False,
+    others: Profile | None,
 ) -> Trial:
-    """Return the trial with what the suite says; a fault is judged on the first seed alone.
+    """Return the trial with what the suite says; a right style is judged on every seed, a fault on the first.
 
-    With `quick`, the requirement meant for a fault comes first, and the others only where it misses it.
+    A fault is judged by the requirement meant for it.  Once that has caught it, the others judge it at the
+    profile `others`, or not at all where that is None; one that it misses they judge at `profile` too.
     """
-    from headcheck.adapters.subjects import load
-
     start = process_time()
     caught: dict[str, str] = {}
+    meant = [one for one in requirements if one.id == candidate.meant]
+    rest = [one for one in requirements if one.id != candidate.meant]
     try:
         for seed in seeds:
-            session = InProcess(load(candidate.subject))
-            judgement = Judgement(Subject(candidate.subject, session), profile, seed, prove=False)
-            error = judgement.prepare().error
-            if error:
-                return _ended(candidate, {}, start, error)
-            for requirement in sorted(requirements, key=lambda one: one.id != candidate.meant):
-                if quick and candidate.meant in caught:
-                    break
-                verdict = judgement.judge(requirement)
-                if verdict.status in CAUGHT:
-                    caught.setdefault(verdict.requirement, f"seed {seed}: {verdict.message}")
-                elif verdict.status is Status.HARNESS_ERROR:
-                    return _ended(candidate, {}, start, f"{verdict.requirement}: {verdict.message}")
+            found = _caught(candidate, meant, profile, seed)
+            beside = others if found else profile
+            if beside is not None:
+                found |= _caught(candidate, rest, beside, seed)
+            caught = found | caught
             if candidate.meant:
                 break
     except SubjectError as refusal:
         return _ended(candidate, {}, start, str(refusal))
     return _ended(candidate, caught, start)
+
+
+def _caught(
+    candidate: Trial, requirements: Sequence[Requirement], profile: Profile, seed: int
+) -> dict[str, str]:
+    """Return what each requirement that the candidate breaks says; SubjectError where it is not judged."""
+    from headcheck.adapters.subjects import load
+
+    caught: dict[str, str] = {}
+    if not requirements:
+        return caught
+    judgement = Judgement(
+        Subject(candidate.subject, InProcess(load(candidate.subject))), profile, seed, prove=False
+    )
+    error = judgement.prepare().error
+    if error:
+        raise SubjectError(error)
+    for requirement in requirements:
+        verdict = judgement.judge(requirement)
+        if verdict.status in CAUGHT:
+            caught[verdict.requirement] = f"seed {seed}: {verdict.message}"
+        elif verdict.status is Status.HARNESS_ERROR:
+            raise SubjectError(f"{verdict.requirement}: {verdict.message}")
+    return caught
 
 
 def _ended(candidate: Trial, caught: dict[str, str], start: float, error: str = "") -> Trial:

@@ -1,10 +1,10 @@
 """The page of the suite's own trials, kept as docs/selftest.html: `python -m docs.selftest`.
 
-On NumPy every fault is judged by all requirements; on the other frameworks by the requirement meant for it.
-Right styles are judged by all everywhere.  From nothing that takes half an hour of CPU.  So the page holds
-what was tried, and only what it does not know is tried again: faults that are new or written anew, and
-requirements that are new.  With --all, everything is.  `stale` says where page and catalogue differ; before
-it says nothing, the site is not built.
+A fault is judged by the requirement meant for it at standard; then, but for JAX, where each of its shapes is
+compiled, by the others at smoke.  Right styles are judged by all.  From nothing that takes half an hour of
+CPU.  So the page holds what was tried, and only what it does not know is tried again: faults that are new or
+written anew, and requirements that are new.  With --all, everything is.  `stale` says where page and
+catalogue differ; before it says nothing, the site is not built.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ from headcheck.specification import Requirement, specification
 
 FILE = Path(__file__).with_name("selftest.html")
 FRAMEWORKS = ("numpy", "torch", "jax")
-QUICK = ("torch", "jax")
 PROFILE = "standard"
+OTHERS = {"numpy": "smoke", "torch": "smoke", "jax": "none"}
 DATA = re.compile(r'<script type="application/json" id="trials">\n(.*?)</script>', re.DOTALL)
 PLACE = re.compile(r"\([^()\s]*[/\\](\w+\.py):\d+\)")  # of a file on the machine on which it was tried
 Key = tuple[str, str]  # framework, name
@@ -100,15 +100,17 @@ def retried(held: Kept) -> Iterator[tuple[Trial, bool]]:
     requirements = judging()
     new = [one for one in requirements if one.id not in held.requirements]
     for candidate in sorted(candidates(FRAMEWORKS), key=held.knows, reverse=True):
-        quick = candidate.framework in QUICK and bool(candidate.meant)
+        others = PROFILES.get(OTHERS[candidate.framework])
+        alone = others is None and bool(candidate.meant)
         known = held.trials[key_of(candidate)] if held.knows(candidate) else None
-        by: Sequence[Requirement] = requirements if known is None else () if quick else new
+        by: Sequence[Requirement] = requirements if known is None else () if alone else new
         if known and not by:
             yield known, False
             continue
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what NumPy says of a fault is not news
-            trial = tried(candidate, by, PROFILES[PROFILE], quick=quick)
+            at = others if known and candidate.meant and others else PROFILES[PROFILE]
+            trial = tried(candidate, by, at, others=others)
         if known:
             caught = {
                 name: (*getattr(known, name), *getattr(trial, name)) for name in ("caught_by", "messages")
@@ -126,7 +128,7 @@ def drawn(trials: Sequence[Trial]) -> str:
     ]
     infos = [one.info for one in judging()]
     codes = {key_of(trial): code(trial) for trial in trials}
-    return render(trials, infos, PROFILE, quick=QUICK, codes=codes)
+    return render(trials, infos, PROFILE, others=OTHERS, codes=codes)
 
 
 def main(arguments: Sequence[str]) -> int:

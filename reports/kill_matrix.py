@@ -62,15 +62,16 @@ def render(
     requirements: Sequence[RequirementInfo],
     profile: str,
     *,
-    quick: Sequence[str] = (),
+    others: Mapping[str, str],
     codes: Mapping[tuple[str, str], str] = MappingProxyType({}),
 ) -> str:
     """Return the HTML page of the suite's trials: one file that loads nothing, like the report of a run.
 
-    On the frameworks of ``quick`` a fault was judged by the requirement meant for it alone.  ``codes`` holds,
-    by framework and name, a fingerprint of what was tried.
+    ``others`` holds, by framework, the profile at which the requirements other than the one meant for a fault
+    judged it, "none" where they did not.  ``codes`` holds, by framework and name, a fingerprint of what was
+    tried.
     """
-    kills = Kills(tuple(trials), tuple(requirements), profile, tuple(quick), codes)
+    kills = Kills(tuple(trials), tuple(requirements), profile, others, codes)
     return draw("kill_matrix.html.jinja", kills=kills)
 
 
@@ -154,7 +155,7 @@ class Kills:
     trials: tuple[Trial, ...]
     requirements: tuple[RequirementInfo, ...]
     profile: str
-    quick: tuple[str, ...] = ()
+    others: Mapping[str, str]
     codes: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @cached_property
@@ -189,6 +190,16 @@ class Kills:
     def families(self) -> list[str]:
         """The families that have faults."""
         return [family for family, _ in self.by_family]
+
+    @property
+    def beside(self) -> str:
+        """How the other requirements judged a fault that the one meant for it had caught."""
+        ways = {"none": "by that alone"}
+        return "; ".join(
+            f"on {' and '.join(on)} {ways.get(profile, f'by the others at {profile}')}"
+            for profile in dict.fromkeys(self.others.values())
+            if (on := [name for name in self.frameworks if self.others[name] == profile])
+        )
 
     @property
     def power(self) -> list[tuple[RequirementInfo, int, int]]:

@@ -10,22 +10,20 @@ import click
 from .usage import Misuse, UsageCommand
 
 FRAMEWORKS = ("numpy", "torch", "jax")
+PROFILE_NAMES = ("smoke", "standard", "deep")
 
 
 @click.command(name="selftest", cls=UsageCommand)
 @click.option("--framework", "frameworks", type=click.Choice(FRAMEWORKS), multiple=True,
               help="On which; may be repeated.  [default: those installed]")  # fmt: skip
-@click.option("--profile", type=click.Choice(("smoke", "standard", "deep")), default="standard",
+@click.option("--profile", type=click.Choice(PROFILE_NAMES), default="standard",
               show_default=True, help="How much to try.")  # fmt: skip
 @click.option("--only", multiple=True, metavar="GLOB", help="Only faults and styles whose names match.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
               help="Seeds on which a right style is judged.")  # fmt: skip
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write the matrix as a page.")
-@click.option(
-    "--quick",
-    is_flag=True,
-    help="Judge a fault by the requirement meant for it; by all only if that misses it.",
-)
+@click.option("--others", type=click.Choice(("none", *PROFILE_NAMES)), default="smoke", show_default=True,
+              help="How much the other requirements try on a fault that its own has caught.")  # fmt: skip
 @click.option("-q", "--quiet", is_flag=True, help="Print only what is wrong with the suite.")
 def command(
     frameworks: tuple[str, ...],
@@ -33,7 +31,7 @@ def command(
     only: tuple[str, ...],
     seeds: int,
     html: Path | None,
-    quick: bool,
+    others: str,
     quiet: bool,
 ) -> int:
     """Judge the suite itself, by planted faults and right styles.
@@ -51,6 +49,7 @@ def command(
     from ..pool import PROFILES
     from ..specification import specification
 
+    beside = PROFILES.get(others)
     chosen = frameworks or tuple(name for name in FRAMEWORKS if find_spec(name))
     requirements = tuple(one for one in specification() if not one.deep)
     candidates = [
@@ -64,11 +63,11 @@ def command(
     for candidate in candidates:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what NumPy says of a fault is not news
-            trial = selftest.tried(candidate, requirements, PROFILES[profile], range(seeds), quick=quick)
+            trial = selftest.tried(candidate, requirements, PROFILES[profile], range(seeds), others=beside)
         trials.append(trial)
         if not quiet or not trial.good:
-            others = [one for one in trial.caught_by if one != trial.meant]
-            also = f"; also {', '.join(others)}" if trial.meant and others else ""
+            more = [one for one in trial.caught_by if one != trial.meant]
+            also = f"; also {', '.join(more)}" if trial.meant and more else ""
             what = f"meant for {trial.meant}" if trial.meant else trial.says
             click.echo(f"{trial.framework:5} {trial.name:36} {trial.verdict:17} {what}{also}")
     holes = selftest.holes(trials, requirements if not only else ())
@@ -80,7 +79,7 @@ def command(
         from headcheck.reports.kill_matrix import render
 
         infos = [one.info for one in requirements]
-        page = render(trials, infos, profile, quick=chosen if quick else ())
+        page = render(trials, infos, profile, others=dict.fromkeys(chosen, others))
         html.write_text(page, encoding="utf-8")
         click.echo(f"Matrix: {html}")
     return 1 if holes else 0

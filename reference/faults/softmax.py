@@ -161,7 +161,11 @@ class TopFour(Steps):
 
     def softmax(self, scores: Array, allowed: Array | None) -> Array:
         seen = scores if allowed is None else self.xp.where(allowed, scores, -float("inf"))
-        top = (seen[..., None, :] > seen[..., :, None]).sum(axis=-1) < 4
+        rest = seen
+        for _ in range(4):
+            least = self.xp.amax(rest, axis=-1, keepdims=True)
+            rest = self.xp.where(rest == least, -float("inf"), rest)
+        top = seen >= least
         return super().softmax(scores, top if allowed is None else top & allowed)
 
 

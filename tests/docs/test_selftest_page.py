@@ -30,7 +30,7 @@ def test_the_page_shows_no_hole() -> None:
 def test_trying_again_gives_the_verdict_of_the_page(trial: Trial) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        again = tried(trial, selftest.judging(), PROFILES[selftest.PROFILE])
+        again = tried(trial, selftest.judging(), PROFILES[selftest.PROFILE], others=None)
     assert (again.verdict, again.error) == (trial.verdict, "")
     assert trial.meant in again.caught_by
 

@@ -16,7 +16,7 @@ from headcheck.reports.html import render
 from headcheck.reports.kill_matrix import render as draw_kill_matrix
 
 from tests.reports.sample import REQUIREMENTS, sample
-from tests.reports.test_kill_matrix import trials
+from tests.reports.test_kill_matrix import OTHERS, trials
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -67,5 +67,5 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 def kill_matrix(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of the suite's own trials, as a file."""
     path = tmp_path_factory.mktemp("page") / "kill-matrix.html"
-    path.write_text(draw_kill_matrix(trials(), REQUIREMENTS, "standard"), encoding="utf-8")
+    path.write_text(draw_kill_matrix(trials(), REQUIREMENTS, "standard", others=OTHERS), encoding="utf-8")
     return path.as_uri()

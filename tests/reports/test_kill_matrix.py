@@ -8,6 +8,8 @@ from headcheck.reports.kill_matrix import Kills, render
 
 from .sample import REQUIREMENTS
 
+OTHERS = {"numpy": "smoke", "torch": "smoke", "jax": "none"}
+
 
 @dataclass(frozen=True)
 class Tried:
@@ -55,7 +57,7 @@ def trials() -> list[Tried]:
 
 
 def test_what_is_wrong_with_the_suite_comes_first() -> None:
-    holes = Kills(tuple(trials()), REQUIREMENTS, "standard").holes
+    holes = Kills(tuple(trials()), REQUIREMENTS, "standard", OTHERS).holes
     assert [(hole.verdict, hole.name, hole.framework, hole.what) for hole in holes] == [
         ("missed", "Silent", "numpy", "meant for MASK-PURE; nothing caught it"),
         ("caught by another", "Silent", "torch", "meant for MASK-PURE; caught by MASK-ZERO: not zero"),
@@ -66,7 +68,9 @@ def test_what_is_wrong_with_the_suite_comes_first() -> None:
 
 
 def test_power_counts_faults_not_trials() -> None:
-    power = {info.id: counts for info, *counts in Kills(tuple(trials()), REQUIREMENTS, "standard").power}
+    power = {
+        info.id: counts for info, *counts in Kills(tuple(trials()), REQUIREMENTS, "standard", OTHERS).power
+    }
     assert power["DIV-REFUSE"] == [0, 0]
     assert power["SCALE-DK"] == [1, 1]
     assert power["MASK-PURE"] == [2, 1]
@@ -75,18 +79,18 @@ def test_power_counts_faults_not_trials() -> None:
 
 def test_the_headline() -> None:
     all_tried = 2 * (len(REQUIREMENTS) - 1) + 3
-    kills = Kills(tuple(trials()), REQUIREMENTS, "standard")
+    kills = Kills(tuple(trials()), REQUIREMENTS, "standard", OTHERS)
     assert kills.headline == (
         f"{all_tried - 3} of {all_tried} planted faults caught, 1 of 2 right implementations accused"
     )
     assert (
-        Kills((), (), "smoke").headline
+        Kills((), (), "smoke", {}).headline
         == "0 of 0 planted faults caught, none of 0 right implementations accused"
     )
 
 
 def test_the_matrix_frames_what_is_meant_and_strikes_through_what_was_silent() -> None:
-    page = render(trials(), REQUIREMENTS, "standard")
+    page = render(trials(), REQUIREMENTS, "standard", others=OTHERS)
     rows = dict(re.findall(r'<a href="#fault-(\w+)">.*?</th>(.*?)</tr>', page, re.DOTALL))
     silent = re.findall(r"<td(?: class=\"([^\"]*)\")?>(.*?)</td>", rows["Silent"])
     assert len(silent) == len(REQUIREMENTS)
@@ -99,8 +103,13 @@ def test_the_matrix_frames_what_is_meant_and_strikes_through_what_was_silent() -
     assert fault[1] == ("meant", "NT")
 
 
+def test_the_page_says_how_the_others_judged() -> None:
+    page = render(trials(), REQUIREMENTS, "standard", others=OTHERS)
+    assert "on numpy and torch by the others at smoke; on jax by that alone</p>" in page
+
+
 def test_lies_are_escaped_and_links_have_their_targets() -> None:
-    page = render(trials(), REQUIREMENTS, "standard")
+    page = render(trials(), REQUIREMENTS, "standard", others=OTHERS)
     assert "<b>1/sqrt" not in page
     ids = re.findall(r' id="([^"]+)"', page)
     assert len(ids) == len(set(ids))
@@ -109,4 +118,4 @@ def test_lies_are_escaped_and_links_have_their_targets() -> None:
 
 @pytest.mark.parametrize("profile", ["smoke", "standard"])
 def test_nothing_tried_is_a_page_all_the_same(profile: str) -> None:
-    assert f"Profile {profile}" in render([], REQUIREMENTS, profile)
+    assert f"Profile {profile}" in render([], REQUIREMENTS, profile, others={})
