@@ -192,7 +192,7 @@ class FunctionalAdapter(JaxAdapter):
 
     def __init__(self) -> None:
         super().__init__()
-        self._initialise = Compiled(self.initialise)
+        self._initialise = Compiled(self.initialise, kept=2)  # large, for a generator is unrolled in each
 
     @abstractmethod
     def initialise(self, build: Build, seed: Any) -> dict[str, Any]:
@@ -214,6 +214,12 @@ class FunctionalAdapter(JaxAdapter):
         with precision_of(build.dtype):
             arrays = self._initialise(replace(build, seed=0), np.uint32(build.seed))
             return Parameters(**{name: as_float64(array) for name, array in arrays.items()})
+
+    def sizes(self, module: Holder) -> Mapping[str, int]:
+        """Return how many numbers each of the initial weights is, which compiles nothing."""
+        with precision_of(module.build.dtype):
+            arrays = jax.eval_shape(partial(self.initialise, module.build), np.uint32(0))
+            return {name: array.size for name, array in arrays.items()}
 
 
 def inputs_of(call: Call) -> dict[str, Any]:

@@ -255,6 +255,10 @@ class Adapter(ABC):
         """Return the weights that the module holds, where the capability "read" is declared."""
         raise NotImplementedError(f"{type(self).__name__} declares no way to read weights")
 
+    def sizes(self, module: Any) -> Mapping[str, int]:
+        """Return how many numbers each of the weights is; an adapter may know that without reading them."""
+        return {name: array.size for name, array in self.read(module).items()}
+
     def count(self, module: Any, call: Call) -> Mapping[str, int]:
         """Return floating-point operations by kind, where the capability "cost" is declared."""
         raise NotImplementedError(f"{type(self).__name__} declares no way to count operations")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -17,6 +17,7 @@ from .session import Session
 from .worker import Crashed, TimedOut
 
 Answer = TypeVar("Answer")
+AT_ONCE = 2**20  # numbers, of eight bytes each, that both sides hold twice while they are sent
 
 
 class Attend:
@@ -73,10 +74,12 @@ class Attend:
         if not calls:
             return []
         handed = [self._handed_over(call) for call in calls]
-        try:
-            outcomes = self._session.attend(handed, same_module=same_module)
-        except (Crashed, TimedOut) as death:
-            raise Broken(self._fatal(handed, death, same_module=same_module)) from None
+        outcomes: list[Outcome] = []
+        for part in [handed] if same_module else parts(handed):
+            try:
+                outcomes += self._session.attend(part, same_module=same_module)
+            except (Crashed, TimedOut) as death:
+                raise Broken(self._fatal(part, death, same_module=same_module)) from None
         self.seconds += sum(outcome.seconds for outcome in outcomes)
         return [self._observed(call, outcome) for call, outcome in zip(handed, outcomes, strict=True)]
 
@@ -124,9 +127,9 @@ class Attend:
         """Return the weights of a fresh module, or of one into which these were put; Broken if it raises."""
         return answered(self._session.read(build, parameters), "reading its weights")
 
-    def size(self, build: Build) -> int:
-        """Return how many numbers the weights of a fresh module are; Broken if it raises."""
-        return answered(self._session.size(build), "reading its weights")
+    def sizes(self, build: Build) -> Mapping[str, int]:
+        """Return how many numbers each of the weights of a fresh module is; Broken if it raises."""
+        return answered(self._session.sizes(build), "reading its weights")
 
     def count(self, call: Call) -> Mapping[str, int]:
         """Return the operations of one call, by kind; Broken where counting them raises."""
@@ -157,6 +160,21 @@ class Attend:
     def offers(self, capability: str) -> bool:
         """Return whether the subject declares this capability."""
         return capability in self.declaration.capabilities
+
+
+def parts(calls: Iterable[Call]) -> Iterator[list[Call]]:
+    """Yield the calls in order, so many at once as keep their attention weights within `AT_ONCE`."""
+    part: list[Call] = []
+    held = 0
+    for call in calls:
+        numbers = len(call.query) * call.build.num_heads * call.query.shape[1] * call.key.shape[1]
+        if part and held + numbers > AT_ONCE:
+            yield part
+            part, held = [], 0
+        part.append(call)
+        held += numbers
+    if part:
+        yield part
 
 
 def answered(answer: Answer | Raised, work: str) -> Answer:

@@ -97,11 +97,9 @@ class Server:
 
         return self._tried(weights, "build")
 
-    def size(self, build: Build) -> int | Raised:
-        """Return how many numbers the weights of a fresh module are."""
-        return self._tried(
-            lambda: sum(x.size for _, x in self._adapter.read(self._adapter.build(build)).items()), "build"
-        )
+    def sizes(self, build: Build) -> Mapping[str, int] | Raised:
+        """Return how many numbers each of the weights of a fresh module is."""
+        return self._tried(lambda: self._adapter.sizes(self._adapter.build(build)), "build")
 
     def count(self, call: Call) -> Mapping[str, int] | Raised:
         """Return the operations of one call."""

@@ -44,9 +44,9 @@ class Session(ABC):
         """Return the weights of a fresh module, or of one into which these were put."""
         return cast("Parameters | Raised", self._perform("read", build, parameters))
 
-    def size(self, build: Build) -> int | Raised:
-        """Return how many numbers the weights of a fresh module are."""
-        return cast("int | Raised", self._perform("size", build))
+    def sizes(self, build: Build) -> Mapping[str, int] | Raised:
+        """Return how many numbers each of the weights of a fresh module is."""
+        return cast("Mapping[str, int] | Raised", self._perform("sizes", build))
 
     def count(self, call: Call) -> Mapping[str, int] | Raised:
         """Return the operations of one call."""

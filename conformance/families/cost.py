@@ -221,7 +221,7 @@ def comparison(
 def parameter_count(attend: Attend, build: Build) -> int | str:
     """Return how many parameters a module of this build has, or that they cannot be read."""
     try:
-        return attend.size(build)
+        return sum(attend.sizes(build).values())
     except (Crashed, TimedOut):
         raise
     except Exception:  # whether they have to be readable is judged elsewhere

@@ -300,7 +300,7 @@ def future(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-DTYPE",
     MUST,
-    shapes=4,
+    shapes=2,
     needs={"mask", "parameters"},
     situation=kinds("pairs", "keys"),
     share=0.3,

@@ -40,12 +40,25 @@ def test_the_path_that_was_not_called_for_longest_is_forgotten() -> None:
     assert [path for path, _ in function.seen] == ["a", "b", "c", "b"]
 
 
-def test_a_single_path_is_forgotten_too_when_it_has_too_many_shapes() -> None:
+def test_so_is_the_shape_of_a_path() -> None:
     function = Traced()
     compiled = Compiled(function, kept=2)
-    for n in (1, 2, 3, 3):
+    for n in (1, 2, 3, 3, 1):
         compiled("a", np.ones(n))
-    assert [shape for _, shape in function.seen] == [(1,), (2,), (3,), (3,)]
+    assert [shape for _, shape in function.seen] == [(1,), (2,), (3,), (1,)]
+
+
+def test_arguments_of_other_structure_or_dtype_are_another_shape() -> None:
+    seen = []
+
+    def sizes(path: str, inputs: dict[str, Any]) -> Any:
+        seen.append(sorted(inputs))
+        return sum(array.sum() for array in inputs.values())
+
+    compiled, x = Compiled(sizes), np.ones(3, np.float32)
+    for inputs in ({"x": x}, {"x": x, "y": x}, {"x": x.astype(np.float16)}, {"x": 2 * x}):
+        compiled("", inputs)
+    assert seen == [["x"], ["x", "y"], ["x"]]
 
 
 def test_what_a_trace_raises_is_let_through_each_time() -> None:
