@@ -145,14 +145,14 @@ class Attend:
     def variants(self, call: Call) -> list[Variant]:
         """Return the paths, other than the first, that this call can take."""
         itself = call.query is call.key and call.key is call.value
-        batch, n_q, d_model = call.query.shape
-        small = batch <= 2 and max(n_q, call.key.shape[1]) <= 7 and d_model <= 64
+        (batch, n_q, d_model), n_k = call.query.shape, call.key.shape[1]
+        few = batch <= 2 and max(n_q, n_k) <= 7 and d_model <= 64 and (n_q != n_k or not self.offers("cross"))
         masks = call.mask is not None or call.causal or call.padding is not None
         return [
             variant
             for variant in self.declaration.variants[1:]
             if (itself or not variant.self_attention)
-            and (small or not variant.eager)
+            and (few or not variant.eager)
             and (variant.masks or not masks)
             and (not variant.dtypes or call.build.dtype in variant.dtypes)
         ]

@@ -134,7 +134,7 @@ def drawn(trials: Sequence[Trial]) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Try what is not known, write the page, and print what is wrong with the suite."""
     trials: list[Trial] = []
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # an exit would be taken for the subject's
     try:
         for trial, now in retried(Kept() if "--all" in arguments else kept()):
             trials.append(trial)

@@ -8,6 +8,7 @@ from math import log, sqrt
 
 import numpy as np
 from headcheck.adapters.protocol import Build
+from headcheck.reference.dtypes import FORMATS
 from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
@@ -52,10 +53,14 @@ def xavier(attend: Attend, case: Case) -> Failure | None:
 
     No weight may be beyond the bound a, which is no matter of chance.  The distribution is held against the
     uniform one by the inequality of Dvoretzky, Kiefer and Wolfowitz with Massart's constant, exact for any
-    number of weights: P(sup |F_n - F| > e) <= 2 exp(-2 n e^2).  Four matrices share the error rate.
+    number of weights: P(sup |F_n - F| > e) <= 2 exp(-2 n e^2).  Four matrices share the error rate.  Both are
+    drawn in the dtype, on a grid whose ends and steps are a few roundings off.
     """
-    parameters = attend.read(fresh(case, attend))
-    lawful = sqrt(log(2 * len(MATRICES) / FALSE_ALARM) / (2 * D_MODEL**2))
+    build = fresh(case, attend)
+    parameters = attend.read(build)
+    grid = 4 * FORMATS[build.dtype].unit
+    farthest = 1.0 + 1e-3 + grid
+    lawful = sqrt(log(2 * len(MATRICES) / FALSE_ALARM) / (2 * D_MODEL**2)) + grid
     wrong, shown = [], None
     for name in MATRICES:
         W = getattr(parameters, name)
@@ -63,19 +68,19 @@ def xavier(attend: Attend, case: Case) -> Failure | None:
         distance = from_uniform(W / XAVIER)
         attend.measured[f"{name}, size over Xavier's"] = size
         attend.measured[f"{name}, distance from uniform (at most {lawful:.3g})"] = distance
-        if largest > 1.0 + 1e-3 or not distance <= lawful:
+        if largest > farthest or not distance <= lawful:
             wrong.append(f"{name} {resembling(size, largest)}")
-            shown = shown or strayed(name, lawful, beyond=distance <= lawful)
+            shown = shown or strayed(name, farthest, lawful, beyond=distance <= lawful)
     if not wrong:
         return None
     message = f"not Xavier-uniform (a = {XAVIER:.4g} at d_model={D_MODEL}): {'; '.join(wrong)}"
-    return Failure(message, build=fresh(case, attend), shown=shown)
+    return Failure(message, build=build, shown=shown)
 
 
-def strayed(name: str, lawful: float, *, beyond: bool) -> Shown:
+def strayed(name: str, farthest: float, lawful: float, *, beyond: bool) -> Shown:
     """Return what a script shows of a matrix that is beyond the bound, or distributed in another way."""
     if beyond:
-        return Shown(f"found <= {XAVIER * (1 + 1e-3):.5g}", f"np.abs({name}).max()", "parameters")
+        return Shown(f"found <= {XAVIER * farthest:.5g}", f"np.abs({name}).max()", "parameters")
     ranks = f"np.linspace(0, 1, {name}.size)"
     distance = f"np.abs(np.sort({name}, axis=None) / {2 * XAVIER:.9g} + 0.5 - {ranks}).max()"
     return Shown(f"found <= {lawful:.3g}", distance, "parameters")
