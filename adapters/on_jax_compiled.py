@@ -2,7 +2,8 @@
 
 By default XLA spends most of its time on making machine code fast.  Told not to, it compiles a layer for a
 new shape in a quarter of the time, from the same optimised graph; how fast the code runs makes no
-difference to a call of a few hundred numbers.  And what is compiled stays: six tenths of a megabyte for each shape.
+difference to a call of a few hundred numbers.  And what is compiled stays: two thirds of a megabyte
+for each shape.
 """
 
 from __future__ import annotations
