@@ -46,7 +46,13 @@ class Server:
 
     def declare(self) -> Declaration:
         """Return the adapter's declaration; SubjectError where the subject cannot be driven."""
-        declared = self._tried(self._adapter.declare, "build")
+        declared: Declaration | Raised
+        try:
+            declared = self._adapter.declare()
+        except SubjectError:
+            raise
+        except BaseException as error:
+            declared = self._described(error, "build")
         if isinstance(declared, Declaration):
             # A version may be text of the framework's own type, which the judge would import to read it.
             versions = {str(name): str(version) for name, version in declared.versions.items()}
@@ -75,8 +81,6 @@ class Server:
                     module, holds = self._adapter.write(module, call.parameters), call.parameters
                 phase = "call"
                 result = checked(self._adapter.call(module, call), self._adapter)
-            except SubjectError:
-                raise
             except BaseException as error:
                 raised = self._described(error, phase)
             inside = self._adapter.subject_seconds
@@ -121,13 +125,16 @@ class Server:
         """Return what some work gives, or what it raised."""
         try:
             return work()
-        except SubjectError:
-            raise
         except BaseException as error:
             return self._described(error, phase)
 
     def _described(self, error: BaseException, phase: Phase) -> Raised:
-        """Return an exception as a value."""
+        """Return an exception as a value.
+
+        Once declared, a subject that is refused lacks at some sizes what it has at others.
+        """
+        if isinstance(error, SubjectError) and phase == "call":
+            raise error
         if isinstance(error, KeyboardInterrupt) and not self._own_process:
             raise error  # the judge lives in this process too: Ctrl-C is the user's
         return described(error, phase)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,30 @@ def test_a_failed_prerequisite_blocks_and_is_named() -> None:
 
     verdict = judgement(Nothing).judge(named("ORDER-QUERY"))
     assert (verdict.status, verdict.message) == (Status.BLOCKED, "SHAPE-OUTPUT failed")
+
+
+class NoOutputForOneHead(MultiHeadAttention):
+    def __init__(self, d_model: int, num_heads: int, **options: object):
+        super().__init__(d_model, num_heads, **options)  # type: ignore[arg-type]
+        if num_heads == 1:
+            del self.W_o
+
+
+def test_a_projection_that_is_missing_at_some_sizes_is_the_subjects_fault() -> None:
+    judging = judgement(NoOutputForOneHead, profile="standard")
+    for id in ("DIV-ACCEPT", "SHAPE-OUTPUT", "PROJ-COUNT"):
+        verdict = judging.judge(named(id))
+        assert verdict.status is Status.FAIL
+        assert "no attribute for W_o" in verdict.message
+
+
+def test_what_is_excused_once_is_asked_first_and_counted() -> None:
+    judging = judgement(fault_named("QueryWeightsTransposed").subject("numpy"))
+    verdict = judging.judge(named("MASK-CAUSAL"))
+    assert verdict.status is Status.BLOCKED
+    found = re.fullmatch(r"PROJ-ORACLE already fails on (\d+) of (\d+) cases .*", verdict.message)
+    assert found
+    assert 1 < int(found[1]) <= int(found[2]) == verdict.examples
 
 
 def test_situations_that_were_met_are_counted() -> None:
