@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -56,3 +58,16 @@ def perform(adapter: Any, made: Call) -> Any:
     if made.parameters is not None:
         module = adapter.write(module, made.parameters)
     return adapter.call(module, made)
+
+
+def run(script: Sequence[str]) -> dict[str, Any]:
+    """Run a script's lines and return its names; the precision of JAX is afterwards what it was."""
+    names: dict[str, Any] = {}
+    jax = sys.modules.get("jax")
+    before = jax.config.jax_enable_x64 if jax else False
+    try:
+        exec("\n".join(script), names)
+    finally:
+        if jax:
+            jax.config.update("jax_enable_x64", before)
+    return names

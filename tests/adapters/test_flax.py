@@ -16,7 +16,7 @@ from headcheck.adapters.on_flax import LinenAdapter, NnxAdapter  # noqa: E402
 from headcheck.adapters.on_flax_layout import matrices_of, tree_of  # noqa: E402
 from headcheck.adapters.subjects import adapt  # noqa: E402
 
-from .attention import call, expected, parameters, perform  # noqa: E402
+from .attention import call, expected, parameters, perform, run  # noqa: E402
 
 MASK = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 1, 1, 0]], dtype=bool)
 linen, nnx_adapter = LinenAdapter(), NnxAdapter()
@@ -125,8 +125,7 @@ def test_modules_of_somebodys_own_are_driven(implementation: Any, bias: bool) ->
     adapter = adapt(implementation, f"{__name__}:{implementation.__name__}")
     alone = "cross" not in adapter.declare().capabilities
     made = call(bias=bias, itself=alone, n_k=3 if alone else 5)
-    namespace: dict[str, Any] = {}
-    exec("\n".join(adapter.script(made)), namespace)
+    namespace = run(adapter.script(made))
     result = perform(adapter, made)
     for output, weights in ((result.output, result.weights), (namespace["output"], namespace["weights"])):
         np.testing.assert_allclose(output, expected(made)[0], atol=1e-12)

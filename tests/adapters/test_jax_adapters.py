@@ -15,7 +15,7 @@ jax = pytest.importorskip("jax")
 from headcheck.adapters.importing import named  # noqa: E402
 from headcheck.reference.parameters import Parameters  # noqa: E402
 
-from .attention import attention, call, expected, parameters, perform  # noqa: E402
+from .attention import attention, call, expected, parameters, perform, run  # noqa: E402
 
 ADAPTERS = {
     "jax.nn": "headcheck.adapters.on_jax_builtin:DotProductAttentionAdapter",
@@ -213,12 +213,7 @@ def test_a_script_makes_the_same_call(name: str, path: str) -> None:
     itself = path in {"same object", "query alone"}
     mask = MASK[:, :3] if itself else PADDING
     made = call(n_k=3 if itself else 5, itself=itself, variant=path, mask=mask)
-    result, after = perform(adapter(name), made), dict[str, Any]()
-    before = jax.config.jax_enable_x64
-    try:
-        exec("\n".join(adapter(name).script(made)), after)
-    finally:
-        jax.config.update("jax_enable_x64", before)
+    result, after = perform(adapter(name), made), run(adapter(name).script(made))
     np.testing.assert_allclose(after["output"], result.output, atol=1e-6 if (name, path) in SINGLE else 1e-13)
     assert after["output"].dtype == np.float64
     if result.weights is not None:

@@ -14,7 +14,7 @@ import jax.numpy as jnp  # noqa: E402
 from headcheck.adapters.on_jax import ClassAdapter  # noqa: E402
 from headcheck.adapters.protocol import SubjectError  # noqa: E402
 
-from .attention import call, expected, perform  # noqa: E402
+from .attention import call, expected, perform, run  # noqa: E402
 
 MASK = np.array([[1, 0, 1, 1, 0], [0, 1, 1, 0, 1], [1, 1, 1, 1, 0]], dtype=bool)
 
@@ -282,8 +282,7 @@ def test_weights_and_examples_in_other_shapes_give_the_formula(implementation: A
     result = perform(adapter, made)
     np.testing.assert_allclose(result.output, expected(made)[0], atol=1e-12)
     np.testing.assert_allclose(result.weights, expected(made)[1], atol=1e-12)
-    namespace: dict[str, Any] = {}
-    exec("\n".join(adapter.script(made)), namespace)
+    namespace = run(adapter.script(made))
     np.testing.assert_allclose(namespace["output"], expected(made)[0], atol=1e-12)
 
 
