@@ -1,8 +1,9 @@
 """The page of the suite's own trials, kept as docs/selftest.html: `python -m docs.selftest`.
 
 A fault is judged by the requirement meant for it at standard; then, but for JAX, where each of its shapes is
-compiled, by the others at smoke.  Right styles are judged by all.  From nothing that takes a third of an hour of CPU.  So the page holds what was tried, and only what it does not know is tried again: faults that are new or
-written anew, and requirements that are new.  With --all, everything is.  `stale` says where page and
+compiled, by the others at smoke.  Right styles are judged by all.  From nothing that takes a third of an hour
+of CPU.  So the page holds what was tried, and only what it does not know is tried again: faults that are new
+or written anew, and requirements that are new.  With --all, everything is.  `stale` says where page and
 catalogue differ; before it says nothing, the site is not built.
 """
 
