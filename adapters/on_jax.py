@@ -10,7 +10,7 @@ the eager path calls the object itself, where what it remembers from call to cal
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Any
@@ -24,7 +24,7 @@ from .declared import declared
 from .importing import source_of
 from .on_jax_function import DTYPES, Arrays, JaxAdapter, Path, precision_of, versions_of
 from .on_jax_leaves import leaves
-from .on_jax_linen import Bound
+from .on_jax_linen import Bound, is_nnx
 from .on_jax_masks import spoken
 from .on_jax_method import BARE, Method, Unreadable
 from .on_jax_object_script import object_alone, object_source
@@ -88,6 +88,7 @@ class ClassAdapter(JaxAdapter):
         constructor, method, untraceable = self._objects.constructor, self._method, self._method.untraceable
         forward = method.matched
         switch = any(role in forward for role in ("dropout key", "rngs", "training", "deterministic"))
+        switch = switch or is_nnx(self._objects.trial)  # has train() and eval()
         offered: dict[Capability, bool] = {
             "parameters": True,
             "read": True,
@@ -165,9 +166,11 @@ class ClassAdapter(JaxAdapter):
 
     def inputs(self, module: Module, call: Call) -> dict[str, Any]:
         """Return the arguments of the call, and what the object holds besides weights."""
-        objects = self._objects
-        state = {"state": objects.state(self._held(module), module.build)} if objects.stateful else {}
-        return super().inputs(module, call) | state
+        objects, given = self._objects, super().inputs(module, call)
+        if objects.stateful:
+            state = objects.state(self._held(module), module.build)
+            given["state"] = drawn_anew(state, call.seed) if call.training else state
+        return given
 
     def forward(self, path: Path, parameters: Arrays, inputs: Arrays) -> tuple[Any, Any]:
         """Call the object itself where nothing is traced, and otherwise a copy that holds the tracers."""
@@ -193,9 +196,15 @@ class ClassAdapter(JaxAdapter):
             with precision_of(call.build.dtype):
                 parameters, inputs, _ = self.arguments(module, call)
                 build, state = path.build, inputs.get("state")
-                own = self._objects.filled(self._objects.template(build), build, parameters, state)
-                seen = watched(own, discovery.stages(type(own)))
-                jax.eval_shape(lambda given: self._method(own, path, given), inputs)
+
+                def look(given: dict[str, Any]) -> None:
+                    # Filled in here, for an object of another trace may not write to what it holds.
+                    own = self._objects.filled(self._objects.template(build), build, parameters, state)
+                    watch = watched(own, discovery.stages(type(own)))
+                    self._method(own, path, given)
+                    seen.update(watch)
+
+                jax.eval_shape(look, inputs)
         ends = {"output": result.output, "weights": result.weights}
         return seen | {name: array.shape for name, array in ends.items() if array is not None}
 
@@ -218,3 +227,11 @@ class ClassAdapter(JaxAdapter):
     def scripts_own_weights(self, call: Call) -> bool:
         """Return whether the object itself brings its own, as all but linen modules do."""
         return not isinstance(self._objects.trial, Bound)
+
+
+def drawn_anew(state: Mapping[Any, Any], seed: int) -> dict[Any, Any]:
+    """Return what an object holds, with this seed in each of its random keys: another draw for each call."""
+    return {
+        name: jax.random.fold_in(leaf, seed) if jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key) else leaf
+        for name, leaf in state.items()
+    }

@@ -19,6 +19,12 @@ def is_linen(value: Any) -> bool:
     return linen is not None and isinstance(value, linen.Module)
 
 
+def is_nnx(value: Any) -> bool:
+    """Return whether a value is an nnx module; flax is not imported to find out."""
+    nnx = sys.modules.get("flax.nnx")
+    return nnx is not None and isinstance(value, nnx.Module)
+
+
 class Bound:
     """A linen module and its weights; it is called as the module would be."""
 

@@ -17,7 +17,7 @@ from .configurations import NotConfiguredError
 from .on_jax_compiled import Compiled
 from .on_jax_function import Arrays, Path, inputs_of, precision_of
 from .on_jax_leaves import Names, is_array, leaves, with_leaves
-from .on_jax_linen import Bound
+from .on_jax_linen import Bound, is_nnx
 from .on_jax_masks import of_examples, spoken
 from .on_jax_objects import UNTRACEABLE, Objects
 from .projections import Orders, alternatives, as_stored, one_token
@@ -96,6 +96,8 @@ class Method:
             if "rngs" in self.matched:
                 values["rngs"] = import_module("flax.nnx").Rngs(dropout=values["dropout key"])
             own = own.keyed(values["dropout key"]) if isinstance(own, Bound) else own
+        if is_nnx(own):
+            _ = own.train() if path.training else own.eval()
         arguments, keywords = self.matched.arguments(values)
         return getattr(own, self.name)(*arguments, **keywords)
 
@@ -205,6 +207,7 @@ class Method:
         path, seen = Path(call.build, Variant("trial")), list[tuple[Answer, tuple[int, ...]]]()
 
         def attend(inputs: Arrays) -> None:
+            own = with_leaves(self._objects.template(call.build), {})
             value = self._passed(own, path, inputs)
             answer = trial.answer(value, call, call.query.shape, getattr(own, "__dict__", {}))
             output = trial.parts(value).get(answer.output, value)
@@ -212,7 +215,6 @@ class Method:
 
         inputs = inputs_of(spoken(call, self._said))
         with precision_of(call.build.dtype):
-            own = with_leaves(self._objects.template(call.build), {})
             if traced:
                 jax.eval_shape(attend, inputs)
             else:

@@ -10,7 +10,7 @@ from .discovery import LONGEST, Matched
 from .importing import name_of, statements
 from .literals import assign, number
 from .on_jax_leaves import Names, leaves
-from .on_jax_linen import Bound
+from .on_jax_linen import Bound, is_nnx
 from .on_jax_masks import of_examples
 from .on_jax_method import BARE, Method
 from .on_jax_objects import Objects
@@ -42,9 +42,14 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     else:
         results = f"returned{where.output}"
     nnx = ["from flax import nnx"] if "nnx." in module + arguments else []
+    mode = [f"module.{'train' if call.training else 'eval'}()"] if is_nnx(objects.trial) else []
     return Source(
         imports=[*statements(objects.subject, objects.implementation), *nnx],
-        setup=[f"module = {module}", *(assigned(objects, call) if call.parameters else cast(objects, call))],
+        setup=[
+            f"module = {module}",
+            *mode,
+            *(assigned(objects, call) if call.parameters else cast(objects, call)),
+        ],
         attend=[f"returned = {mapped(call, made) if method.single else made}", f"return {results}"],
     )
 

@@ -28,9 +28,9 @@ ALPHABET: tuple[Case, ...] = (
     Case(2, 6, 6, 3, 4, itself=True, recipe="integers"),
     Case(3, 3, 3, 3, 3, dtype="float64", mask="heads"),  # all sizes equal, three different arrays
     Case(4, 3, 6, 4, 2, dtype="float64", bias=False, recipe="eighths", mask="batch"),  # B = h
-    Case(20, 7, 4, 6, 1, dtype="float64"),  # many examples, h = d_model, more queries than keys
-    Case(1, 16, 130, 2, 4, dtype="float64", mask="pairs"),  # keys beyond a tile of 128
-    Case(1, 64, 64, 2, 4, itself=True, mask="keys"),  # a whole tile
+    Case(33, 7, 4, 6, 1, dtype="float64"),  # many examples, h = d_model, more queries than keys
+    Case(1, 16, 129, 2, 4, dtype="float64", mask="pairs"),  # one key beyond a tile of 128
+    Case(2, 128, 128, 2, 4, itself=True, mask="pairs"),  # whole tiles
     Case(2, 4, 8, 2, 4, mask="keys"),  # B = h, n_q = d_k, n_k = d_model
     Case(3, 1, 6, 1, 10, dtype="float64", mask="pairs"),  # one head, one query
     Case(2, 9, 9, 2, 64, itself=True),  # the head width of production, where 1/8 is 1/sqrt(d_k)
@@ -38,12 +38,12 @@ ALPHABET: tuple[Case, ...] = (
     Case(1, 1, 1, 1, 1, dtype="float64"),
     Case(8, 3, 5, 2, 4, dtype="float64", recipe="ties"),  # B = d_model
     Case(1, 12, 5, 4, 3, dtype="float64", recipe="large", mask="heads"),  # n_q = d_model
-    Case(20, 2, 3, 16, 1, dtype="float64", mask="batch"),  # many examples, many heads
+    Case(20, 2, 3, 24, 2, dtype="float64", mask="batch"),  # many examples, many heads
     Case(2, 6, 9, 8, 64, mask="heads"),  # the width of production
-    Case(1, 4, 5, 2, 136, dtype="float64"),  # heads wider than kernels are made for
+    Case(1, 4, 5, 2, 260, dtype="float64"),  # heads wider than kernels are made for
     Case(1, 1030, 1030, 1, 2, itself=True, mask="pairs"),  # beyond tiles of 512 and 1024
-    Case(1, 2, 4100, 2, 2, dtype="float64", mask="keys"),  # more keys than a table of positions holds
-    Case(1, 4100, 2, 2, 2, dtype="float64", bias=False),  # more queries than that
+    Case(2, 2, 4097, 2, 2, dtype="float64", mask="keys"),  # more keys than a table of positions holds
+    Case(2, 4096, 2, 2, 2, dtype="float64", bias=False),  # as many queries as that
 )
 SMOKE_SHAPES = 4
 

@@ -14,6 +14,7 @@ from headcheck.adapters.protocol import Build, Call, Mask
 from headcheck.reference.configuration import Configuration, advice
 from headcheck.reference.cost_model import compare, operations
 from headcheck.reference.parameters import Parameters
+from headcheck.reference.polynomial import Polynomial
 
 from ..attend import Attend
 from ..cases import Case, most_precise
@@ -26,6 +27,7 @@ from ..worker import Crashed, TimedOut
 TABLE, TABLE_LENGTH = Build(512, 8), 10  # sizes of the comparison
 SHOWN = 64  # length and width at which a script counts
 LAWFUL = 1.1  # times the formula: what a script counts may hold some elementwise work
+CAUSAL = "under the causal flag"  # where keys that nobody may see need not be multiplied with
 CUBIC = 2.6  # the exponents in n of right implementations reach that by the clock
 
 _findings: WeakKeyDictionary[Attend, CostFinding] = WeakKeyDictionary()
@@ -38,6 +40,7 @@ def counter(
     variant: str = "",
     batch: int = 1,
     masked: bool = False,
+    causal: bool = False,
     gradients: bool = False,
 ) -> Counter:
     """Return the function that counts the operations of one call at given sizes.
@@ -59,7 +62,8 @@ def counter(
         query, key = rows(n_q, d), rows(n_k, d)
         query, key, value = (query, query, query) if n_q == n_k else (query, key, key + 0.0)
         build = Build(d, h, bias=case.bias, dtype=case.dtype)
-        call = Call(build, query, key, value, parameters(d) if written else None, variant=variant)
+        call = Call(build, query, key, value, parameters(d) if written else None, causal=causal)
+        call = replace(call, variant=variant)
         if masked:
             call = replace(call, mask=Mask(np.ones((batch, h, n_q, n_k), dtype=bool)))
         if gradients:
@@ -102,7 +106,7 @@ def _on_every_path(attend: Attend, case: Case) -> CostFinding:
     for situation, count, takes_others in _other_ways(attend, case):
         if not follows(count, found):
             other = judge_cost(count, cross=cross and takes_others)
-            if other.verdict != "holds":
+            if other.verdict == "broken" or (other.verdict == "inconclusive" and situation != CAUSAL):
                 return replace(other, polynomial=other.polynomial or found.polynomial).where(situation)
     return judge_batch(counter(attend, case, batch=2), found, 2)
 
@@ -115,14 +119,16 @@ def _other_ways(attend: Attend, case: Case) -> Iterator[tuple[str, Counter, bool
     """
     if attend.offers("mask"):
         yield "with a mask", counter(attend, case, masked=True), True
+    if attend.offers("causal"):
+        yield CAUSAL, counter(attend, case, causal=True), False
     for variant in attend.declaration.variants[1:]:
         if not variant.eager and (not variant.dtypes or case.dtype in variant.dtypes):
             count = counter(attend, case, variant=variant.name)
             yield f"on the path {variant.name!r}", count, not variant.self_attention
 
 
-def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:
-    """Put the laws that were fitted into the record."""
+def record_finding(attend: Attend, case: Case, found: CostFinding) -> Polynomial | None:
+    """Put the laws that were fitted into the record, and return that of the gradients."""
     attend.measured["polynomial"] = str(found.polynomial or "")
     if found.cross:
         attend.measured["cross-attention"] = str(found.cross)
@@ -135,6 +141,8 @@ def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:
             n, d = TABLE_LENGTH, TABLE.d_model
             times = 1 + gradients(n, d) / found.polynomial(n, d, 2)
             attend.measured["forward and backward"] = f"{float(times):.3g} times the forward"
+        return gradients
+    return None
 
 
 @requirement(
@@ -150,10 +158,17 @@ def record_finding(attend: Attend, case: Case, found: CostFinding) -> None:
 def quadratic(attend: Attend, case: Case) -> Failure | None:
     """Attention takes 4 n_q n_k d and the projections 8 n d^2 floating-point operations, and nothing more."""
     found = finding(attend, case)
-    record_finding(attend, case, found)
+    gradients = record_finding(attend, case, found)
     if found.verdict == "inconclusive":
         raise NotMet(found.message)
-    return dear(attend, found.message) if found.verdict == "broken" else None
+    if found.verdict == "broken":
+        return dear(attend, found.message)
+    cubic = gradients is not None and any(powers[0] > 2 for powers in gradients.coefficients)
+    return (
+        Failure(f"its gradients take {gradients}: of the third power in the length", kind="cost")
+        if cubic
+        else None
+    )
 
 
 @requirement(

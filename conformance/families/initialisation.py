@@ -19,6 +19,9 @@ from ..specification import MUST, SHOULD, requirement
 D_MODEL, HEADS = 64, 4
 MATRICES = ("W_q", "W_k", "W_v", "W_o")
 FALSE_ALARM = 1e-6
+ALIKE = (
+    0.2  # correlation of two matrices: chance gives 1/64 for numbers drawn apart, so twelve of its deviations
+)
 XAVIER = sqrt(6.0 / (D_MODEL + D_MODEL))
 
 # What has been taken for Xavier's bound of one d x d projection: the root mean square over Xavier's.
@@ -126,6 +129,15 @@ def distinct(attend: Attend, case: Case) -> Failure | None:
             turned = "" if np.array_equal(one, two) else ".T"
             apart = f"np.abs({source(name)} - {source(other)}{turned}).max()"
             shown = Shown("found > 0", apart, "parameters")
+            return Failure(message, build=fresh(case, attend), shown=shown)
+    for name, other in combinations(MATRICES, 2):
+        likeness = float(np.corrcoef(drawn[name].ravel(), drawn[other].ravel())[0, 1])
+        if abs(likeness) > ALIKE:
+            message = (
+                f"{name} and {other} start with a correlation of {likeness:.3g}: one is made of the other"
+            )
+            alike = f"abs(np.corrcoef({name}.ravel(), {other}.ravel())[0, 1])"
+            shown = Shown(f"found <= {ALIKE}", alike, "parameters")
             return Failure(message, build=fresh(case, attend), shown=shown)
     again = attend.read(replace(fresh(case, attend), seed=case.seed + 1))
     attend.measured["another seed gives other weights"] = not np.array_equal(parameters.W_q, again.W_q)

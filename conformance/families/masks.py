@@ -10,7 +10,7 @@ from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
 from ..cases import Case
-from ..empty_rows import empty_rows_lawful, keyless
+from ..empty_rows import emptied_together, empty_rows_lawful, keyless, not_finite
 from ..histories import needed
 from ..masking import (
     arguments,
@@ -24,6 +24,7 @@ from ..masking import (
     together,
 )
 from ..observation import Failure, Measured, NotMet, Observation, Shown
+from ..pool import TILE
 from ..specification import INFO, MUST, masked, requirement, situated, unmasked
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
@@ -102,7 +103,8 @@ def noninterference(attend: Attend, case: Case) -> Failure | None:
 def removal(attend: Attend, case: Case) -> Failure | None:
     """Blocking keys equals removing them."""
     call = case.call
-    keep = np.flatnonzero(np.arange(case.n_k) % 3 != 1)
+    keys = np.arange(case.n_k)  # of long sequences the first two thirds go, as padding on the left does
+    keep = np.flatnonzero(keys % 3 != 1 if case.n_k < TILE else keys >= 2 * case.n_k // 3)
     allowed = np.zeros((case.batch, case.num_heads, case.n_q, case.n_k), dtype=bool)
     allowed[..., keep] = True
     blocked, removed = attend(
@@ -221,11 +223,15 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
 def combine(attend: Attend, case: Case) -> Failure | None:
     """Masks given together intersect."""
     call, offered = roomy(case).call, arguments(case, attend)
+    shapes = attend.conventions.mask_shapes
+    another = shaped(case, shapes[(case.n_q + case.n_k) % len(shapes)])  # of each shape in some case
     for chosen in subsets(offered, 2):
-        [seen] = attend(together(call, chosen, offered))
-        failure = seen.departs_from_oracle()
-        if failure:
-            return replace(failure, message=f"{' and '.join(chosen)} given together do not intersect")
+        calls = [together(call, chosen, offered)]
+        calls += [replace(calls[0], mask=another)] if "mask" in chosen else []
+        for seen in attend(*calls):
+            failure = seen.departs_from_oracle()
+            if failure:
+                return replace(failure, message=f"{' and '.join(chosen)} given together do not intersect")
     return None
 
 
@@ -344,6 +350,10 @@ def empty_row(attend: Attend, case: Case) -> Failure | None:
     """A row with no key allowed is uniform or zero, finite, alike on every path, and disturbs no other."""
     for call in keyless(attend, case):
         failure = empty_rows_lawful(attend, call)
+        if failure:
+            return failure
+    for seen in attend(*emptied_together(attend, case)):
+        failure = not_finite(seen, ", emptied by two masks together")
         if failure:
             return failure
     return None

@@ -129,7 +129,9 @@ def history(attend: Attend, case: Case) -> tuple[Call, ...]:
     trained = same.parameters
     same, other = (replace(one, parameters=case.parameters) for one in (same, other))
     sizes = (call, same, other, call, same)
-    causal = [replace(one, mask=None, causal=True) for one in sizes if attend.offers("causal")]
+    last = replace(call, query=call.query[:, -1:])  # as in decoding: one query, and as many keys
+    under_flag = sizes if case.itself else (last, *sizes)
+    causal = [replace(one, mask=None, causal=True) for one in under_flag if attend.offers("causal")]
     paths = [replace(same, variant=variant.name) for variant in attend.variants(same)]
     # Weights change in training, so that whoever keeps something made of them may drop it there.
     training = [one.name for one in attend.variants(same) if one.training]

@@ -153,7 +153,8 @@ def common(failures: list[tuple[int, int, float, float, float, Call]]) -> str:
     fits = [
         name
         for name in candidates(2, 1)
-        if all(isclose(candidates(f[0], f[1])[name], f[2], rel_tol=1e-3) for f in failures)
+        if name != "1/sqrt(d_k)"  # too far from it for its bound, and of no other scale
+        and all(isclose(candidates(f[0], f[1])[name], f[2], rel_tol=1e-3) for f in failures)
     ]
     if all(isclose(f[3] ** 2, f[2], rel_tol=1e-3) for f in failures):
         fits.append("1/sqrt(d_k) applied twice")
