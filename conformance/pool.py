@@ -43,7 +43,7 @@ ALPHABET: tuple[Case, ...] = (
     Case(1, 4, 5, 2, 260, dtype="float64"),  # heads wider than kernels are made for
     Case(1, 1030, 1030, 1, 2, itself=True, mask="pairs"),  # beyond tiles of 512 and 1024
     Case(2, 2, 4097, 2, 2, dtype="float64", mask="keys"),  # more keys than a table of positions holds
-    Case(2, 4096, 2, 2, 2, dtype="float64", bias=False),  # as many queries as that
+    Case(2, 4224, 2, 2, 2, dtype="float64", bias=False),  # more queries than that, in whole tiles
 )
 SMOKE_SHAPES = 4
 
