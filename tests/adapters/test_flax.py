@@ -12,6 +12,7 @@ nn = pytest.importorskip("flax.linen")
 nnx = pytest.importorskip("flax.nnx")
 
 import jax.numpy as jnp  # noqa: E402
+from headcheck import check  # noqa: E402
 from headcheck.adapters.on_flax import LinenAdapter, NnxAdapter  # noqa: E402
 from headcheck.adapters.on_flax_layout import matrices_of, tree_of  # noqa: E402
 from headcheck.adapters.subjects import adapt  # noqa: E402
@@ -118,6 +119,33 @@ class Own(nnx.Module):  # type: ignore[misc]
         q, k, v = (y.reshape(*x.shape[:2], self.num_heads, -1) for y in jnp.split(self.qkv(x), 3, axis=-1))
         weights = jax.nn.softmax(jnp.einsum("bqhd,bkhd->bhqk", q, k) / q.shape[-1] ** 0.5)
         return jnp.einsum("bhqk,bkhd->bqhd", weights, v).reshape(x.shape) @ self.proj[...], weights
+
+
+class Stateful(nnx.Module):  # type: ignore[misc]
+    """An nnx module that drops by a stream of its own, switched by train() and eval(), and counts calls."""
+
+    def __init__(self, d_model: int, num_heads: int, dropout: float = 0.1, *, rngs: nnx.Rngs) -> None:
+        self.num_heads = num_heads
+        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (
+            nnx.Linear(d_model, d_model, rngs=rngs) for _ in range(4)
+        )
+        self.drop = nnx.Dropout(dropout, rngs=rngs)
+        self.calls = nnx.Variable(jnp.zeros((), jnp.int32))
+
+    def __call__(self, query: Any, key: Any, value: Any) -> Any:
+        self.calls[...] = self.calls[...] + 1
+        q, k, v = (
+            project(x).reshape(*x.shape[:2], self.num_heads, -1)
+            for project, x in ((self.q_proj, query), (self.k_proj, key), (self.v_proj, value))
+        )
+        weights = self.drop(jax.nn.softmax(jnp.einsum("bqhd,bkhd->bhqk", q, k) / q.shape[-1] ** 0.5))
+        return self.out_proj(jnp.einsum("bhqk,bkhd->bqhd", weights, v).reshape(query.shape)), weights
+
+
+@pytest.mark.parametrize("id", ["PROJ-ORACLE", "SHAPE-PIPELINE", "DROPOUT-EVAL", "DROPOUT-UNBIASED"])
+def test_a_module_with_a_state_of_its_own_is_left_in_peace(id: str) -> None:
+    run = check(Stateful, profile="smoke", only=[id], raises=False)
+    assert run.verdicts[-1].status == "pass", run.verdicts[-1].message
 
 
 @pytest.mark.parametrize(("implementation", "bias"), [(Compact, True), (Own, False)])

@@ -62,6 +62,14 @@ class KeyAsQuery(MultiHeadAttention):
         self.W_k = self.W_q.copy()
 
 
+class KeyMadeOfQuery(MultiHeadAttention):
+    """Starts the key's projection as the query's, with every sign turned."""
+
+    def __init__(self, d_model, num_heads, *, bias=True, seed=0):
+        super().__init__(d_model, num_heads, bias=bias, seed=seed)
+        self.W_k = -self.W_q
+
+
 class Biased(MultiHeadAttention):
     """Starts the value's bias at a tenth."""
 
@@ -92,6 +100,7 @@ def test_the_reference_passes(requirement, seed):
             "head 0 of W_q and head 1 of W_q start",
         ),
         (KeyAsQuery, "INIT-DISTINCT", "fail", "W_q and W_k start with the same numbers"),
+        (KeyMadeOfQuery, "INIT-DISTINCT", "fail", "W_q and W_k start with a correlation of -1"),
         (Biased, "INIT-BIAS", "deviates", "biases that do not start at zero: b_v (up to 0.1)"),
     ],
 )
