@@ -20,7 +20,7 @@ QUICK = {
     "xla_cpu_parallel_codegen_split_count": 1,
     "xla_cpu_use_fusion_emitters": False,
 }
-KEPT = 64  # shapes
+KEPT = 48  # shapes
 
 
 class Compiled:

@@ -30,7 +30,7 @@ ALPHABET: tuple[Case, ...] = (
     Case(4, 3, 6, 4, 2, dtype="float64", bias=False, recipe="eighths", mask="batch"),  # B = h
     Case(33, 7, 4, 6, 1, dtype="float64"),  # many examples, h = d_model, more queries than keys
     Case(1, 16, 129, 2, 4, dtype="float64", mask="pairs"),  # one key beyond a tile of 128
-    Case(2, 128, 128, 2, 4, itself=True, mask="pairs"),  # whole tiles
+    Case(1, 128, 128, 2, 4, itself=True, mask="pairs"),  # whole tiles
     Case(2, 4, 8, 2, 4, mask="keys"),  # B = h, n_q = d_k, n_k = d_model
     Case(3, 1, 6, 1, 10, dtype="float64", mask="pairs"),  # one head, one query
     Case(2, 9, 9, 2, 64, itself=True),  # the head width of production, where 1/8 is 1/sqrt(d_k)
