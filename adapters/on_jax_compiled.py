@@ -42,7 +42,8 @@ class Compiled:
             return self._function(path, *arguments)
         key = path, tree, tuple((leaf.shape, leaf.dtype) for leaf in leaves)
         if key not in self._compiled:
-            jitted = jax.jit(partial(self._function, path), compiler_options=self._options)
+            options: dict[str, Any] = {"compiler_options": self._options} if self._options else {}
+            jitted = jax.jit(partial(self._function, path), **options)
             self._compiled[key] = jitted.lower(*arguments).compile()
             if len(self._compiled) > self._limit:
                 self._compiled.popitem(last=False)

@@ -62,8 +62,8 @@ def counter(
         query, key = rows(n_q, d), rows(n_k, d)
         query, key, value = (query, query, query) if n_q == n_k else (query, key, key + 0.0)
         build = Build(d, h, bias=case.bias, dtype=case.dtype)
-        call = Call(build, query, key, value, parameters(d) if written else None, causal=causal)
-        call = replace(call, variant=variant)
+        call = Call(build, query, key, value, parameters(d) if written else None)
+        call = replace(call, variant=variant, causal=causal)
         if masked:
             call = replace(call, mask=Mask(np.ones((batch, h, n_q, n_k), dtype=bool)))
         if gradients:
@@ -163,12 +163,9 @@ def quadratic(attend: Attend, case: Case) -> Failure | None:
         raise NotMet(found.message)
     if found.verdict == "broken":
         return dear(attend, found.message)
-    cubic = gradients is not None and any(powers[0] > 2 for powers in gradients.coefficients)
-    return (
-        Failure(f"its gradients take {gradients}: of the third power in the length", kind="cost")
-        if cubic
-        else None
-    )
+    if gradients is not None and any(powers[0] > 2 for powers in gradients.coefficients):
+        return Failure(f"its gradients take {gradients}: of the third power in the length", kind="cost")
+    return None
 
 
 @requirement(
