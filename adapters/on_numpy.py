@@ -73,11 +73,12 @@ NUMPY = Kind(
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A module, the arguments it was built with, and what its latest call returned."""
+    """A module, the arguments it was built with, and what its latest call returned and was given."""
 
     module: Any
     build: Build
     returned: dict[str, np.ndarray] = field(default_factory=dict)
+    given: dict[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
 
 
 class ClassAdapter(ByNames):
@@ -214,7 +215,24 @@ class ClassAdapter(ByNames):
             given["mask"] = handed_over(call.mask, self.mask_true, call.build.dtype)
         if call.padding is not None:
             given["padding"] = call.padding == (self.said.get("padding_true", PADDING_TRUE) == "attend")
-        return given
+        masks = (name for name in ("mask", "padding") if name in given)
+        return given | {name: laid_out(given[name], call.memory) for name in masks}
+
+    def _objects(self, module: Built, call: Call) -> dict[str, np.ndarray]:
+        """Return the arguments; what this module was given in the call before is the same object again.
+
+        So it is in a program, and whoever keeps what was made of a key by its identity is found out.
+        """
+        inputs = self.inputs(call)
+        itself, _ = VARIANTS[call.variant or "default"]
+        own = {} if itself or call.shared or call.memory != "contiguous" else module.given
+        for name in INPUTS:
+            source, made = own.get(name, (None, inputs[name]))
+            if source is getattr(call, name) and made.tobytes() == inputs[name].tobytes():
+                inputs[name] = made
+        module.given.clear()
+        module.given.update({name: (getattr(call, name), inputs[name]) for name in INPUTS})
+        return inputs
 
     @property
     def _may_leave_weights(self) -> bool:
@@ -228,7 +246,7 @@ class ClassAdapter(ByNames):
         if call.parameters is None:  # initial weights, too, are of the dtype of the call
             for slot in self.slots(module.module, module.build):
                 place(module.module, slot.path, at(module.module, slot.path).astype(call.build.dtype))
-        inputs = self.inputs(call)
+        inputs = self._objects(module, call)
         held = inputs | module.returned
         before = {name: array.copy() for name, array in held.items()}
         seen: Shapes = {}
@@ -242,8 +260,10 @@ class ClassAdapter(ByNames):
         output, weights = results or (None, None)
         weights = weights if self.asks_for_weights(call) else None
         written = tuple(name for name, array in before.items() if held[name].tobytes() != array.tobytes())
-        module.returned.update({} if output is None else {"earlier output": output})
         made = {"weights": weights, "output": output}
+        module.returned.clear()
+        left = {f"earlier {name}": array for name, array in made.items() if array is not None}
+        module.returned.update(left)
         shapes = {name: array.shape for name, array in made.items() if array is not None and call.stages}
         return Result(
             output=self.numbers(output),
@@ -293,17 +313,18 @@ def handed_over(mask: Mask, meaning: str, dtype: DType) -> np.ndarray:
 
 def laid_out(array: np.ndarray, memory: Memory) -> np.ndarray:
     """Return the same values with other strides; what is not alike for all examples cannot be expanded."""
-    if memory == "contiguous":
+    if memory == "contiguous" or array.ndim < 2:
         return array
     if memory == "transposed":
-        return np.ascontiguousarray(array.swapaxes(1, 2)).swapaxes(1, 2)
+        return np.ascontiguousarray(array.swapaxes(-1, -2)).swapaxes(-1, -2)
     alike = np.broadcast_to(array[:1].copy(), array.shape) if len(array) > 1 else None
     if memory == "expanded" and alike is not None and np.array_equal(array, alike):
         return alike
-    batch, length, width = array.shape
-    larger = np.full((batch, length + 1, 2 * width), np.nan, dtype=array.dtype)
-    larger[:, 1:, ::2] = array
-    return larger[:, 1:, ::2]
+    *outer, length, width = array.shape
+    rest = np.nan if array.dtype.kind == "f" else 1
+    larger = np.full((*outer, length + 1, 2 * width), rest, dtype=array.dtype)
+    larger[..., 1:, ::2] = array
+    return larger[..., 1:, ::2]
 
 
 def _is_triangle(array: np.ndarray) -> bool:

@@ -96,16 +96,17 @@ def _array(name: str, array: np.ndarray, call: Call) -> list[str]:
     floats = array.dtype.kind == "f"
     kind = "bool" if array.dtype == bool else f"np.{array.dtype}"
     lines = assign(name, array.astype(np.float64) if floats else array, "np", kind)
-    if array.ndim != 3 or call.memory == "contiguous":
+    if array.ndim < 2 or call.memory == "contiguous":
         return lines
     if call.memory == "transposed":
-        return [*lines, f"{name} = np.ascontiguousarray({name}.swapaxes(1, 2)).swapaxes(1, 2)"]
+        return [*lines, f"{name} = np.ascontiguousarray({name}.swapaxes(-1, -2)).swapaxes(-1, -2)"]
     if array.strides[0] == 0:
         return [*lines, f"{name} = np.broadcast_to({name}[:1].copy(), {name}.shape)"]
-    batch, length, width = array.shape
+    *outer, length, width = array.shape
+    shape, rest = (*outer, length + 1, 2 * width), "np.nan" if floats else "1"
     return [
         *lines,
-        f"larger = np.full(({batch}, {length + 1}, {2 * width}), np.nan, dtype={name}.dtype)",
-        f"larger[:, 1:, ::2] = {name}",
-        f"{name} = larger[:, 1:, ::2]",
+        f"larger = np.full({shape}, {rest}, dtype={name}.dtype)",
+        f"larger[..., 1:, ::2] = {name}",
+        f"{name} = larger[..., 1:, ::2]",
     ]

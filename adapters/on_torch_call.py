@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,12 @@ _BITS = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A module, the arguments it was built with, and what its latest call returned."""
+    """A module, the arguments it was built with, and what its latest call returned and was given."""
 
     module: nn.Module
     build: Build
     returned: dict[str, Tensor] = field(default_factory=dict)
+    given: dict[str, tuple[np.ndarray, Tensor]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,7 +125,7 @@ class TorchAdapter(Adapter):
     def call(self, module: Built, call: Call) -> Result:
         """Call the module on the variant named by the call."""
         mode = self.mode(call)
-        inputs = self.inputs(call, mode)
+        inputs = self.inputs(call, mode) if call.cotangent is not None else self._objects(module, call, mode)
         held = {**dict(inputs.items()), **module.returned}
         before = {name: value.clone() for name, value in held.items()}
         differentiate = call.cotangent is not None
@@ -134,7 +135,9 @@ class TorchAdapter(Adapter):
         returned = self._attend(module.module, call, mode, inputs)
         output = returned.output
         written = tuple(name for name, value in held.items() if not same_bits(value, before[name]))
-        module.returned.update({} if output is None else {"earlier output": output.detach()})
+        left = {"earlier output": output, "earlier weights": returned.weights}
+        module.returned.clear()
+        module.returned.update({name: value.detach() for name, value in left.items() if value is not None})
         return Result(
             output=None if output is None else as_float64(output),
             weights=None if returned.weights is None else as_float64(returned.weights),
@@ -171,7 +174,22 @@ class TorchAdapter(Adapter):
         given |= {name: given[other] for name, other in shared.items()}
         mask = None if call.mask is None else handed_over(call.mask, self.mask_true, dtype)
         padding = None if call.padding is None else as_tensor(call.padding == (self.padding_true == "attend"))
+        mask, padding = (None if x is None else laid_out(x, call.memory) for x in (mask, padding))
         return Inputs(**given, mask=mask, padding=padding)
+
+    def _objects(self, module: Built, call: Call, mode: Mode) -> Inputs:
+        """Return the arguments; an array given to this module in the call before is the same tensor again.
+
+        So it is in a program, and whoever keeps what was made of a key by its identity is found out.
+        """
+        inputs = self.inputs(call, mode)
+        own = {} if mode.itself or call.shared or call.memory != "contiguous" else module.given
+        again = {name: own[name][1] for name in INPUTS if name in own and own[name][0] is getattr(call, name)}
+        again = {name: x for name, x in again.items() if same_bits(x, getattr(inputs, name))}
+        inputs = replace(inputs, **again)
+        module.given.clear()
+        module.given.update({name: (getattr(call, name), getattr(inputs, name)) for name in INPUTS})
+        return inputs
 
     def _attend(self, module: nn.Module, call: Call, mode: Mode, inputs: Inputs) -> Returned:
         training = call.training or mode.training
@@ -247,18 +265,18 @@ def laid_out(value: Tensor, memory: Memory) -> Tensor:
     """Return the same values with other strides.
 
     Only what is the same for every example can be expanded over the batch; anything else is sliced out of
-    a larger array whose other elements are NaN.
+    a larger array whose other elements are NaN, or 1 in a mask that has none.
     """
-    if memory == "contiguous":
+    if memory == "contiguous" or value.ndim < 2:
         return value
     if memory == "transposed":
-        return value.transpose(1, 2).contiguous().transpose(1, 2)
+        return value.transpose(-1, -2).contiguous().transpose(-1, -2)
     if memory == "expanded" and len(value) > 1 and torch.equal(value, value[:1].expand_as(value)):
         return value[:1].clone().expand_as(value)
-    batch, length, width = value.shape
-    larger = value.new_full((batch, length + 1, 2 * width), torch.nan)
-    larger[:, 1:, ::2] = value
-    return larger[:, 1:, ::2]
+    *outer, length, width = value.shape
+    larger = value.new_full((*outer, length + 1, 2 * width), torch.nan if value.is_floating_point() else 1)
+    larger[..., 1:, ::2] = value
+    return larger[..., 1:, ::2]
 
 
 def same_bits(value: Tensor, other: Tensor) -> bool:

@@ -126,34 +126,29 @@ def given(call: Call, mode: Mode, inputs: Inputs, dtype: str) -> list[str]:
             else:
                 lines += tensor(name, getattr(call, name), dtype)
     for name in INPUTS[: 1 if mode.itself else 3]:
-        lines += laid_out(name, call)
+        lines += laid_out(name, getattr(call, name), call)
     for name, value in (("mask", inputs.mask), ("padding", inputs.padding)):
         if value is not None:
-            kind = str(value.dtype)
-            lines += tensor(
-                name, value.double().numpy() if value.is_floating_point() else value.numpy(), kind
-            )
+            array = value.double().numpy() if value.is_floating_point() else value.numpy()
+            lines += [*tensor(name, array, str(value.dtype)), *laid_out(name, array, call)]
     return lines
 
 
-def laid_out(name: str, call: Call) -> list[str]:
+def laid_out(name: str, value: np.ndarray, call: Call) -> list[str]:
     """Return the lines that give an argument other strides."""
-    value = getattr(call, name)
-    batch, length, width = value.shape
-    if call.memory == "contiguous":
+    if call.memory == "contiguous" or value.ndim < 2:
         return []
     if call.memory == "transposed":
-        return [f"{name} = {name}.transpose(1, 2).contiguous().transpose(1, 2)"]
-    if (
-        call.memory == "expanded"
-        and batch > 1
-        and np.array_equal(value, np.broadcast_to(value[:1], value.shape))
-    ):
-        return [f"{name} = {name}[:1].clone().expand({batch}, -1, -1)"]
+        return [f"{name} = {name}.transpose(-1, -2).contiguous().transpose(-1, -2)"]
+    alike = len(value) > 1 and np.array_equal(value, np.broadcast_to(value[:1], value.shape))
+    if call.memory == "expanded" and alike:
+        return [f"{name} = {name}[:1].clone().expand{value.shape}"]
+    *outer, length, width = value.shape
+    shape, rest = (*outer, length + 1, 2 * width), "torch.nan" if value.dtype.kind == "f" else "1"
     return [
-        f"larger = {name}.new_full(({batch}, {length + 1}, {2 * width}), torch.nan)",
-        f"larger[:, 1:, ::2] = {name}",
-        f"{name} = larger[:, 1:, ::2]",
+        f"larger = {name}.new_full({shape}, {rest})",
+        f"larger[..., 1:, ::2] = {name}",
+        f"{name} = larger[..., 1:, ::2]",
     ]
 
 

@@ -130,7 +130,7 @@ class Result:
     stages: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     written_to: tuple[
         str, ...
-    ] = ()  # what the call changed: arguments, or the "earlier output" of its module
+    ] = ()  # what the call changed: arguments, or the "earlier output" or "earlier weights" of its module
     returned: str = ""  # what came back, in words, where it is not (output, weights) or output
 
 

@@ -127,6 +127,7 @@ class Case:
         rng = np.random.default_rng([self.seed, 3])
         allowed = rng.random(shape) < 0.6
         keep, block = rng.integers(0, max(self.n_k, 1), (2, *shape[:-1], 1))
+        block = np.where(block == keep, (keep + 1) % max(self.n_k, 1), block)
         np.put_along_axis(allowed, block, False, axis=-1)  # something is blocked ...
         np.put_along_axis(allowed, keep, True, axis=-1)  # ... and something is left
         if self.causal and shape[-1]:

@@ -67,6 +67,7 @@ class Expectation:
     call: Call
     conventions: Conventions
     parameters: Parameters
+    kept: np.ndarray | None = None  # by what dropout multiplied each weight, where that is known
 
     @cached_property
     def allowed(self) -> np.ndarray | None:
@@ -94,6 +95,7 @@ class Expectation:
             allowed=None if allowed is None else allowed[:, :, rows],
             scale=call.build.scale,
             empty_row="uniform" if self.conventions.empty_row == "uniform" else "zeros",
+            kept=None if self.kept is None else self.kept[:, :, rows],
             arithmetic=arithmetic,
         )
 
@@ -172,6 +174,7 @@ class Expectation:
             call.cotangent,
             scale=call.build.scale,
             empty=self.empty_rows,
+            kept=self.kept,
             arithmetic=arithmetic,
         )
 

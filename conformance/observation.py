@@ -22,8 +22,8 @@ class Shown:
 
     ``found`` is an expression of the script's arrays, and ``claim`` one of its value, ``found``, that holds
     of a right implementation.  ``of`` is what the script works out, in the words of `Adapter.script`, or
-    "returned", the output as it came; "argument NAME", with a copy of it in ``before``; "earlier", the output
-    ``kept`` of the call before, with its copy; or "refusal", the exception ``error``.
+    "returned", the output as it came; "argument NAME", with a copy of it in ``before``; "earlier NAME", the
+    output or the weights of the call before, ``kept``, with their copy; "refusal", the exception ``error``.
     """
 
     claim: str

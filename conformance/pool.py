@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from time import monotonic
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from headcheck.adapters.protocol import DType
 from headcheck.reference.dtypes import FORMATS
@@ -42,6 +42,7 @@ ALPHABET: tuple[Case, ...] = (
     Case(2, 6, 9, 8, 64, mask="heads"),  # the width of production
     Case(1, 4, 5, 2, 260, dtype="float64"),  # heads wider than kernels are made for
     Case(1, 1030, 1030, 1, 2, itself=True, mask="pairs"),  # beyond tiles of 512 and 1024
+    Case(1, 290, 290, 1, 3, dtype="bfloat16"),  # positions that eight bits do not tell apart
     Case(2, 2, 4097, 2, 2, dtype="float64", mask="keys"),  # more keys than a table of positions holds
     Case(2, 4224, 2, 2, 2, dtype="float64", bias=False),  # more queries than that, in whole tiles
 )
@@ -166,10 +167,11 @@ def _up_to(size: int) -> list[int]:
 
 TILE = 64
 LARGE = 256
+Long = Literal["none", "one way", "any"]  # sequences of hundreds: many queries or many keys, or both
 
 
 def portion(
-    everything: list[Case], profile: Profile, *, shapes: int | None, share: float, long: bool
+    everything: list[Case], profile: Profile, *, shapes: int | None, share: float, long: Long
 ) -> Iterator[Case]:
     """Yield a requirement's part of the pool: one case a shape, then its share of the drawn ones.
 
@@ -177,7 +179,8 @@ def portion(
     profile is not full, and what is drawn of them.
 
     Sequences of thousands, and hundreds of columns, cost more than all others together: they are for the
-    requirements that such sizes are known to break, however few shapes these are given.
+    requirements that such sizes are known to break, however few shapes these are given; those long one way
+    alone cost little.
     """
     most = min(shapes or profile.shapes, profile.shapes)
     most = most if profile.full or not shapes else most // 2
@@ -189,15 +192,20 @@ def portion(
     tiles = [
         case for case in everything[profile.shapes :] if max(case.n_q, case.n_k) >= TILE and case not in drawn
     ]
-    beyond = tiles if long and share == 1.0 else []
+    beyond = tiles if long == "any" and share == 1.0 else []
     for case in [*first, *drawn[: round(share * len(drawn))], *beyond]:
-        if long or size(case) < LARGE:
+        if size(case) < LARGE or long == "any" or (long == "one way" and thin(case)):
             yield case
 
 
 def size(case: Case) -> int:
     """Return the largest of the lengths and the width of a case."""
     return max(case.n_q, case.n_k, case.d_model)
+
+
+def thin(case: Case) -> bool:
+    """Return whether a case is long one way alone."""
+    return min(case.n_q, case.n_k) < TILE and max(case.n_q, case.n_k) >= LARGE
 
 
 def shape(case: Case) -> tuple[int, ...]:
@@ -209,8 +217,9 @@ def in_turn(everything: list[Case], dtypes: Sequence[DType]) -> dict[tuple[int, 
     """Return, by shape, the dtype that a requirement on every dtype is judged in where it is not its own.
 
     Of four shapes two keep their own, so that a failure is met there first, and two take turns in the
-    dtypes that none has: each shape is met in two dtypes at most.
+    dtypes that none has: each shape is met in two dtypes at most.  Long ones keep their own.
     """
+    everything = [case for case in everything if size(case) < LARGE]
     own = {case.dtype for case in everything}
     others = sorted(set(dtypes) - own, key=lambda dtype: FORMATS[dtype].unit)
     shapes = list(dict.fromkeys(shape(case) for case in everything))

@@ -72,9 +72,9 @@ def _shown(failure: Failure, shown: Shown, call: Call, attend: Attend) -> list[s
     kind, _, name = shown.of.partition(" ")
     if kind == "earlier":
         alone = attend.again(failure.earlier[-1], call).result.written_to
-        calls = failure.earlier[-1:] if "earlier output" in alone else failure.earlier
+        calls = failure.earlier[-1:] if shown.of in alone else failure.earlier
         *scripts, last = (attend.script(one) for one in calls)
-        last = before_results(last, ["kept, before = output, output + 0"])
+        last = before_results(last, [f"kept, before = {name}, {name} + 0"])
         return [*in_sequence([*scripts, last, attend.script(call)]), *_claimed(failure)]
     if kind in {"output", "argument"}:
         lines = attend.script(call)

@@ -23,6 +23,7 @@ from headcheck.adapters.protocol import Capability
 
 from .cases import Case
 from .observation import Failure
+from .pool import Long
 from .verdicts import Level, RequirementInfo
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Requirement:
     once: bool  # judged on one case: it does not depend on what the cases vary
     share: float  # how much of a profile's cases it is given
     shapes: int | None = None  # how many shapes of the alphabet it is given, where not all
-    long: bool = False  # judged on sequences of hundreds as well
+    long: Long = "none"  # which long sequences it is judged on as well
     deep: bool = False  # judged only in `deep`, or when it is named
     every_dtype: bool = False  # its cases take turns through the dtypes declared
 
@@ -93,7 +94,7 @@ def requirement(
     once: bool = False,
     share: float = 0.5,
     shapes: int | None = None,
-    long: bool = False,
+    long: Long = "none",
     deep: bool = False,
     every_dtype: bool = False,
     since: str = "1.0",

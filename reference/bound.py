@@ -130,8 +130,8 @@ def bounds(
 ) -> Bounds:
     """Return the bounds for output and weights.
 
-    A row whose softmax the format cannot resolve may put its weight on any of its relevant keys: it is
-    given the width of the hull of its value rows, through |W_o|, and 1 for its weights.
+    A row whose softmax the format cannot resolve may put its weight on any key that it may see: it is given
+    the width of the hull of their values, through |W_o|, and 1 for its weights.
     """
     form = FORMATS[dtype]
     subnormal = 4.0 * form.smallest
@@ -139,12 +139,20 @@ def bounds(
     weights = spread(exact.weights, noisy.weights) + subnormal
     unresolved = unresolved_rows(exact, noisy, allowed, max(form.unit, softmax_unit))
     if unresolved.any():
-        v = exact.split_value
-        hull = (v.max(axis=-2, keepdims=True) - v.min(axis=-2, keepdims=True)) * unresolved
-        wide = np.broadcast_to(hull, exact.context.shape).swapaxes(-3, -2)
-        output = output + wide.reshape(*exact.output.shape[:-1], -1) @ np.abs(W_o)
+        hull = hulls(exact, unresolved[..., 0], allowed).swapaxes(-3, -2)
+        output = output + hull.reshape(*exact.output.shape[:-1], -1) @ np.abs(W_o)
         weights = weights + unresolved
     return Bounds(output, weights)
+
+
+def hulls(exact: Stages, rows: Array, allowed: Array | None) -> Array:
+    """Return how far apart the allowed keys' values are, (B, h, n_q, d_k), in the rows marked; else zero."""
+    example, head, _ = where = np.nonzero(rows)
+    values = exact.split_value[example, head]
+    seen = True if allowed is None else np.broadcast_to(allowed, exact.scores.shape)[where][..., None]
+    widths = np.zeros_like(exact.context)
+    widths[where] = np.where(seen, values, -np.inf).max(axis=1) - np.where(seen, values, np.inf).min(axis=1)
+    return widths
 
 
 def unresolved_rows(exact: Stages, noisy: Stages, allowed: Array | None, unit: float) -> Array:

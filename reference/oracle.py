@@ -132,12 +132,13 @@ def attend(
     additive: Float64[Array, ...] | None = None,
     scale: float | None = None,
     empty_row: EmptyRow = "zeros",
+    kept: Float64[Array, ...] | None = None,
     arithmetic: Arithmetic = EXACT,
 ) -> Stages:
     """Run the whole pipeline.
 
     `allowed` (True: attend) and `additive` (a bias on the scaled scores) broadcast to (B, h, n_q, n_k);
-    `scale` is 1 / sqrt(d_k) unless the caller has one.
+    `scale` is 1 / sqrt(d_k) unless the caller has one.  Dropout multiplied each weight by what `kept` says.
     """
     p, a = parameters, arithmetic
     query, key, value = (a.enter(x) for x in (query, key, value))
@@ -149,7 +150,7 @@ def attend(
     scores = a.rounded(a.matmul(q, k.swapaxes(-2, -1)) * (1.0 / sqrt(d_k) if scale is None else scale))
     biased = scores if additive is None else a.rounded(scores + additive)
     weights = softmax(biased, allowed, empty_row, a)
-    context = a.matmul(weights, v)
+    context = a.matmul(weights if kept is None else a.softened(weights * kept), v)
     combined = combine_heads(context)
     output = project(combined, p.W_o, p.b_o, a)
     return Stages(
@@ -168,12 +169,13 @@ def vjp(
     *,
     scale: float | None = None,
     empty: Bool[Array, "B h n_q 1"] | None = None,
+    kept: Float64[Array, "B h n_q n_k"] | None = None,
     arithmetic: Arithmetic = EXACT,
 ) -> Mapping[str, Array]:
     """Return the vector-Jacobian product: the gradients of sum(output * cotangent), by name.
 
     The softmax gives dS = A * (dA - rowsum(dA * A)).  Rows marked `empty` have constant weights, so
-    nothing flows to their scores.
+    nothing flows to their scores.  Through dropout, dA is multiplied by what the weights were.
     """
     p, a = parameters, arithmetic
     factor = 1.0 / sqrt(p.d_model // num_heads) if scale is None else scale
@@ -181,6 +183,9 @@ def vjp(
     weights = a.normalised(stages.weights, stages.scores)
     d_context = split_heads(a.matmul(cotangent, p.W_o.T), num_heads)
     d_weights = a.lowered(a.matmul(d_context, stages.split_value.swapaxes(-2, -1)))
+    dropped = weights
+    if kept is not None:
+        d_weights, dropped = a.softened(d_weights * kept), a.softened(weights * kept)
     inner = a.softened(a.total(d_weights * weights, axis=-1))
     # Or rowsum(dO * O), the same number from the context (Dao et al. 2022), with the rounding of other terms.
     terms = d_context * stages.context
@@ -190,7 +195,7 @@ def vjp(
         d_scores = np.where(empty, 0.0, d_scores)
     d_query = combine_heads(a.matmul(d_scores, stages.split_key))
     d_key = combine_heads(a.matmul(d_scores.swapaxes(-2, -1), stages.split_query))
-    d_value = combine_heads(a.matmul(weights.swapaxes(-2, -1), d_context))
+    d_value = combine_heads(a.matmul(dropped.swapaxes(-2, -1), d_context))
     gradients = {
         "query": a.matmul(d_query, p.W_q.T),
         "key": a.matmul(d_key, p.W_k.T),

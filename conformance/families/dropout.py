@@ -18,61 +18,17 @@ from itertools import combinations
 from math import ceil, log, sqrt
 
 import numpy as np
-from headcheck.adapters.protocol import Build, Call
-from headcheck.reference.oracle import split_heads
-from headcheck.reference.parameters import Parameters
+from headcheck.adapters.protocol import Call
 
 from ..attend import Attend
-from ..cases import Case, most_precise
-from ..observation import Failure, NotMet, Shown
+from ..cases import Case
+from ..draws import BATCH, FACTORS, HEADS, LENGTH, RATE, TOLERANCE, factors, probe, training_paths
+from ..observation import Failure, Shown
 from ..specification import MUST, SHOULD, requirement
 
-RATE = 0.25
 FALSE_ALARM = 1e-6
 DRAWS = 256  # enough to tell a share kept of 3/4 from one of 15/16 or (3/4)^2
 PAIRS_DRAWS = 48  # 34 identical draws are beyond chance
-BATCH, HEADS, LENGTH = 4, 2, 4
-FACTORS = tuple((1.0 - RATE) ** -places for places in (1, 2, 3))  # lawful ones on what is kept
-TOLERANCE = 0.01  # of a factor, relative: beyond the rounding of any dtype
-
-
-def probe(attend: Attend) -> Call:
-    """Return a call in which output (b, i, head, j) is the weight that this head gives key j for query i.
-
-    The scores are zero, so that every weight is 1 / LENGTH; value j is 1 in column j of each head, and W_v
-    and W_o are the identity.
-    """
-    d = HEADS * LENGTH
-    zero, eye = np.zeros((d, d)), np.eye(d)
-    b = np.zeros(d) if attend.offers("bias") else None
-    rows = np.tile(np.eye(LENGTH), (BATCH, 1, HEADS))
-    build = Build(d, HEADS, bias=b is not None, dropout=RATE, dtype=most_precise(attend.declaration))
-    return Call(build, rows, rows, rows, Parameters(zero, zero, eye, eye, b, b, b, b))
-
-
-def training_paths(attend: Attend) -> list[str]:
-    """Return the first path, and one on which no weights are returned: fused kernels drop by themselves."""
-    first = attend.declaration.primary
-    others = [
-        variant.name
-        for variant in attend.variants(probe(attend))
-        if variant.training and not variant.eager and variant.weights != first.weights
-    ]
-    return ["", *others[:1]]
-
-
-def factors(attend: Attend, draws: int, seed: int, path: str = "") -> np.ndarray:
-    """Return by what each weight is multiplied in training, (draws, B, h, n_q, n_k)."""
-    call = probe(attend)
-    [plain] = attend(call)
-    whole = slice(-1, None) if attend.declaration.always_causal else slice(None)  # queries that see all keys
-    evaluated = split_heads(plain.output.values[:, whole], HEADS)
-    if not (np.isfinite(evaluated) & (evaluated != 0.0)).all():
-        raise NotMet("equal scores do not give equal weights in eval")
-    seeds = range(seed * draws, (seed + 1) * draws)
-    calls = [replace(call, training=True, seed=one, variant=path) for one in seeds]
-    outputs = np.stack([seen.output.values[:, whole] for seen in attend.in_sequence(*calls)])
-    return np.asarray(split_heads(outputs, HEADS) / evaluated)
 
 
 def improbability(mean: float | np.ndarray, q: float, draws: int = DRAWS) -> np.ndarray:
@@ -220,7 +176,7 @@ def wrong_share(kept: np.ndarray, factor: float) -> str:
     "the noise that was to be averaged out over the batch is one and the same.",
 )
 def independent(attend: Attend, case: Case) -> Failure | None:
-    """Heads and examples draw their own.
+    """Heads, examples and queries draw their own.
 
     Two independent draws agree at a place with the probability s^2 + (1 - s)^2, s the share that is kept.
     Agreement is averaged over each call, and the mean over the calls held against that by Hoeffding's
@@ -230,6 +186,8 @@ def independent(attend: Attend, case: Case) -> Failure | None:
     kept, share = drawn != 0.0, 1.0 / float(drawn.max())
     pairs = {f"examples {a} and {b}": (kept[:, a], kept[:, b]) for a, b in combinations(range(BATCH), 2)}
     pairs |= {f"heads {a} and {b}": (kept[:, :, a], kept[:, :, b]) for a, b in combinations(range(HEADS), 2)}
+    queries = combinations(range(kept.shape[3]), 2)
+    pairs |= {f"queries {a} and {b}": (kept[..., a, :], kept[..., b, :]) for a, b in queries}
     expected = share**2 + (1.0 - share) ** 2
     agreements = {words: float((one == other).mean()) for words, (one, other) in pairs.items()}
     attend.measured["places in agreement"] = agreements
@@ -249,7 +207,8 @@ def agreeing(words: str, agreement: float, expected: float) -> Shown:
     """Return what a script shows of two that share their draws, of as many draws as that takes."""
     kind, one, _, other = words.split()
     width = LENGTH
-    part = "drawn[:, {}]" if kind == "examples" else f"drawn[..., {width} * {{}}:{width} * {{}} + {width}]"
+    heads = f"drawn[..., {width} * {{}}:{width} * {{}} + {width}]"
+    part = {"examples": "drawn[:, {}]", "queries": "drawn[:, :, {}]"}.get(kind, heads)
     halves = " == ".join(f"({part.format(which, which)} == 0)" for which in (one, other))
     lawful = (agreement - expected) / 2
     draws = ceil(log(4 / FALSE_ALARM) / (2 * lawful**2))

@@ -10,7 +10,8 @@ from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
 from ..cases import Case
-from ..observation import Failure, Measured, NotMet, Observation
+from ..draws import drawn, probe, training_paths
+from ..observation import Failure, Measured, NotMet, Observation, Shown
 from ..specification import MUST, masked, requirement, unmasked
 from .softmax import levelled
 
@@ -77,6 +78,7 @@ def paths(attend: Attend, call: Call) -> list[Call]:
     every_dtype=True,
     shapes=8,
     share=0.4,
+    long="one way",
     situation=lambda case: replace(case, recipe="normal") if case.recipe == "ties" else case,
     formula=r"\bar{S} = A \odot (\bar{A} - \mathrm{rowsum}(\bar{A} \odot A)), \quad \bar{\theta} = "
     r"\bar{y}^T \partial y / \partial \theta",
@@ -244,3 +246,77 @@ def not_finite(seen: Observation) -> Failure | None:
             lawful = gradient.lawful()
             return Failure(message, gradient.quantity, gradient.values, exact, lawful, seen.call)
     return None
+
+
+@requirement(
+    "GRAD-DROPOUT",
+    MUST,
+    needs={"gradients", "dropout", "parameters"},
+    depends_on=("GRAD-ORACLE", "DROPOUT-UNBIASED"),
+    once=True,
+    formula=r"\bar{S} = A \odot (D \odot \bar{A} - \mathrm{rowsum}(D \odot \bar{A} \odot A)), \quad "
+    r"\langle \bar{W}_v, W_v \rangle = \langle \bar{W}_o, W_o \rangle = \langle \bar{y}, y \rangle",
+    why="Checkpointing that does not restore the random state, and a fused backward with a seed of its own, "
+    "drop other weights on the way back than on the way forth: the loss still falls.",
+)
+def through_dropout(attend: Attend, case: Case) -> Failure | None:
+    """In training with dropout, gradients are those of the draw that made the output.
+
+    The output shows the draw.  Under it the gradients of W_q and W_k are held against the oracle's.  Without
+    biases the output is linear in W_v and in W_o, so that by Euler's theorem each of them times its gradient
+    sums to the output times its cotangent; both are the identity, whose product is the trace.
+    """
+    call = differentiated(steepened(probe(attend)))
+    for one in attend(*(replace(call, variant=path) for path in training_paths(attend))):
+        if not one.result.gradients:
+            continue
+        where = f" on the path {one.call.variant!r}" if one.call.variant else ""
+        seen = replace(one, expectation=replace(one.expected, kept=drawn(one)))
+        for gradient in (seen.gradient("W_q"), seen.gradient("W_k")):
+            failure = gradient.departs(gradient.exact(), "", grounds="oracle")
+            if failure:
+                message = f"the {gradient.quantity} is not that of the draw that made the output{where}"
+                return replace(failure, message=message, shown=farthest(gradient))
+        for name in ("W_v", "W_o"):
+            failure = untrue_to(seen, name)
+            if failure:
+                return replace(failure, message=failure.message + where)
+    return None
+
+
+def steepened(call: Call) -> Call:
+    """Return the call with scores that differ, so that gradients reach W_q and W_k."""
+    assert call.parameters is not None
+    rng, d = np.random.default_rng(13), call.build.d_model
+    W_q, W_k = (quantise(0.7 * rng.standard_normal((d, d)), call.build.dtype) for _ in "qk")
+    return replace(call, parameters=replace(call.parameters, W_q=W_q, W_k=W_k), training=True)
+
+
+def farthest(gradient: Measured) -> Shown:
+    """Return what a script shows of a gradient: its worst place."""
+    error = np.abs(gradient.values - gradient.exact()) / gradient.lawful()
+    worst = np.unravel_index(int(error.argmax()), error.shape)
+    claim = f"abs(found - {gradient.exact()[worst]:.9g}) <= {gradient.lawful()[worst]:.3g}"
+    return Shown(claim, f"gradient[{', '.join(map(str, worst))}]", gradient.quantity)
+
+
+def untrue_to(seen: Observation, name: str) -> Failure | None:
+    """Return the failure of a gradient of W_v or W_o, both the identity, that is not that of the output.
+
+    The bound is the worst case, every rounding of every term on one side.
+    """
+    assert seen.call.cotangent is not None
+    terms = np.abs(seen.output.values * seen.call.cotangent)
+    length = seen.output.values.size + seen.call.build.d_model
+    lawful = 4.0 * length * FORMATS[seen.call.build.dtype].unit * float(terms.sum())
+    expected = float((seen.output.values * seen.call.cotangent).sum())
+    found = float(np.trace(seen.gradient(name).values))
+    if abs(found - expected) <= lawful:
+        return None
+    apart = "float((output * cotangent).sum()) - float(np.trace(gradient))"
+    return Failure(
+        f"{name} times its gradient sums to {found:.6g}, the output times its cotangent to {expected:.6g}: "
+        "the gradient is not that of the draw that made the output",
+        call=seen.call,
+        shown=Shown(f"abs(found) <= {lawful:.2g}", apart, f"gradient of {name}"),
+    )

@@ -24,7 +24,7 @@ from ..masking import (
     together,
 )
 from ..observation import Failure, Measured, NotMet, Observation, Shown
-from ..pool import TILE
+from ..pool import LARGE, TILE
 from ..specification import INFO, MUST, masked, requirement, situated, unmasked
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
@@ -33,7 +33,7 @@ LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is law
 @requirement(
     "MASK-ZERO",
     MUST,
-    long=True,
+    long="any",
     needs={"mask", "weights"},
     situation=kinds("pairs", "keys", "batch", "heads"),
     formula=r"M_{ij} = 0 \Rightarrow A_{ij} = 0",
@@ -161,7 +161,7 @@ def differ(one: Measured, two: Measured) -> bool:
 @requirement(
     "MASK-ALLOW-ALL",
     MUST,
-    long=True,
+    long="any",
     needs={"mask", "parameters"},
     situation=situated(mask="all"),
     share=0.3,
@@ -239,7 +239,7 @@ def combine(attend: Attend, case: Case) -> Failure | None:
     "MASK-CAUSAL",
     MUST,
     control=unmasked,
-    long=True,
+    long="any",
     needs={"causal", "parameters"},
     situation=lambda case: replace(case, mask="none", causal=True),
     formula=r"M_{ij} = [\, j \le i + \delta \,], \quad \delta \in \{0,\; n_k - n_q\}",
@@ -279,6 +279,7 @@ def meant(seen: Observation, case: Case) -> str:
     "MASK-FUTURE",
     MUST,
     needs={"causal", "parameters"},
+    long="any",
     situation=lambda case: replace(case, mask="none", causal=True),
     share=0.3,
     formula=r"\partial\,\mathrm{MultiHead}_i / \partial\,(k_j, v_j) = 0, \quad j > i + \delta",
@@ -289,15 +290,19 @@ def future(attend: Attend, case: Case) -> Failure | None:
     """Under the causal flag nothing at a later key or value changes what comes before it."""
     call = case.call
     shift = case.n_k - case.n_q if attend.conventions.causal_alignment == "bottom-right" else 0
-    first = (case.n_k + 1) // 2  # of the keys that change
+    first, size = (case.n_k + 1) // 2, 1.0  # of the keys that change, and by how much
+    if case.n_k >= LARGE:  # each has a small share, and positions are rounded where they are largest
+        first, size = case.n_k * 15 // 64 * 4, 32.0 if case.itself else 1024.0
     early = np.flatnonzero(np.arange(case.n_q) + shift < first)
     if not early.size or first >= case.n_k:
         raise NotMet("no query comes before a key")
     later = (np.arange(case.n_k) >= first)[:, None]
-    key, value = (np.where(later, quantise(2.0 - x, case.dtype), x) for x in (call.key, call.value))
+    key = np.where(later, 2.0 - call.key, call.key)
+    value = np.where(later, size * (2.0 - call.value), call.value)
+    key, value = quantise(key, case.dtype), quantise(value, case.dtype)
     changed = replace(call, key=key, value=value)
     if case.itself:
-        changed = replace(call, query=key, key=key, value=key)
+        changed = replace(call, query=value, key=value, value=value)
     before, after = attend(call, changed)
     words = f"a change of the keys from {first} on changes the output of a query that may not see them"
     return after.output.on_axis(1, early).departs_from(before.output.on_axis(1, early), words)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from headcheck.adapters.protocol import DType
+from headcheck.adapters.protocol import Call, DType
 
 from ..attend import Attend
 from ..cases import Case
@@ -105,8 +105,10 @@ def lawful(expectation: Expectation, dtype: DType) -> np.ndarray:
     "goes on for days.",
 )
 def nan_shows(attend: Attend, case: Case) -> Failure | None:
-    """A NaN at an allowed position shows in the result; it is not turned into a plausible number."""
-    call = case.call
+    """A NaN at an allowed position, or an infinity in a value, shows in the result.
+
+    Neither is turned into a plausible number.
+    """
     allowed = np.ones((case.n_q, case.n_k), dtype=bool) if case.allowed is None else case.allowed[0].all(0)
     if case.causal:
         allowed = allowed & causal_mask(case.n_q, case.n_k, attend.conventions.causal_alignment)
@@ -114,25 +116,35 @@ def nan_shows(attend: Attend, case: Case) -> Failure | None:
     rows = np.flatnonzero(allowed[:, key])
     if not rows.size:
         raise NotMet("no query may see a key in every head")
-    places = {"query": (0, rows[0]), "key": (0, key), "value": (0, key)}
-    for name, place in places.items() if not case.itself else [("query", (0, key))]:
-        array = getattr(call, name).copy()
-        array[(*place, case.d_model // 2)] = np.nan
-        spoilt = {"query": array, "key": array, "value": array} if case.itself else {name: array}
-        [seen] = attend(replace(call, **spoilt))
+    ways = [("query", "NaN", key if case.itself else rows[0])]
+    ways += [] if case.itself else [("key", "NaN", key), ("value", "NaN", key), ("value", "infinity", key)]
+    for name, what, place in ways:
+        [seen] = attend(spoilt(case, name, np.nan if what == "NaN" else np.inf, int(place)))
         output = seen.result.output
         if output is None or output.shape != seen.output_shape:
             raise NotMet("no output of the right shape came back")  # the family of shapes says so
         concerned = rows[:1] if name == "query" and not case.itself else rows
-        hidden = ~np.isnan(output[0, concerned]).any(axis=-1)
+        shows = np.isnan(output) if what == "NaN" else ~np.isfinite(output)
+        hidden = ~shows[0, concerned].any(axis=-1)
         if hidden.any():
             row = concerned[hidden.argmax()]
             return Failure(
-                f"a NaN in the {name} of position {place[1]} does not show in the output of query "
-                f"{row}, which sees it",
+                f"{'a NaN' if what == 'NaN' else 'an infinity'} in the {name} of position {place} does not "
+                f"show in the output of query {row}, which sees it",
                 "output",
                 output,
                 call=seen.call,
-                shown=Shown("np.isnan(found).any()", f"output[0, {row}]"),
+                shown=Shown(f"({SHOWS[what]}).any()", f"output[0, {row}]"),
             )
     return None
+
+
+SHOWS = {"NaN": "np.isnan(found)", "infinity": "~np.isfinite(found)"}
+
+
+def spoilt(case: Case, name: str, what: float, place: int) -> Call:
+    """Return the call with one number of its first example replaced; in all roles, if they are one."""
+    array = getattr(case.call, name).copy()
+    array[0, place, case.d_model // 2] = what
+    changed = ("query", "key", "value") if case.itself else (name,)
+    return replace(case.call, **dict.fromkeys(changed, array))

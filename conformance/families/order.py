@@ -32,7 +32,7 @@ def crossed(case: Case) -> Case:
 @requirement(
     "ORDER-QUERY",
     MUST,
-    long=True,
+    long="any",
     needs={"parameters", "cross"},
     situation=crossed,
     formula=r"f(\pi Q, K, V) = \pi f(Q, K, V)",

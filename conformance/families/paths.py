@@ -20,7 +20,7 @@ LAYOUTS: tuple[Memory, ...] = ("transposed", "expanded", "sliced")
 @requirement(
     "PATH-AGREE",
     MUST,
-    long=True,
+    long="any",
     needs={"paths", "parameters"},
     share=0.6,
     formula=r"f_{path}(Q, K, V; M) = f(Q, K, V; M)",
@@ -111,9 +111,11 @@ def pure_state(attend: Attend, case: Case) -> Failure | None:
     seen = attend.in_sequence(*calls)
     for place, (used, fresh) in enumerate(zip(seen, attend(*calls), strict=True)):
         earlier = calls[:place]
-        if "earlier output" in used.result.written_to:
-            message = "the call wrote to what the one before it returned"
-            shown = Shown("found == 0", "int((before != kept).sum())", "earlier")
+        overwritten = [name for name in used.result.written_to if name.startswith("earlier ")]
+        if overwritten:
+            what = "attention weights" if overwritten == ["earlier weights"] else "output"
+            message = f"the call wrote to the {what} that the one before it returned"
+            shown = Shown("found == 0", "int((before != kept).sum())", overwritten[0])
             return Failure(message, call=calls[place], earlier=earlier, shown=shown)
         failure = used.departs_from(fresh, "after other calls the same one gives another answer")
         if failure:
@@ -136,6 +138,7 @@ def history(attend: Attend, case: Case) -> tuple[Call, ...]:
     # Weights change in training, so that whoever keeps something made of them may drop it there.
     training = [one.name for one in attend.variants(same) if one.training]
     new = [replace(same, parameters=trained, variant=name) for name in (*training, "")]
+    new.append(same)  # and back: with the arguments of the call before, and other weights
     return (*sizes, *causal, *paths, *sizes[::-1], *new)
 
 

@@ -17,7 +17,7 @@ from ..specification import MUST, requirement, situated, unmasked
 @requirement(
     "PROJ-ORACLE",
     MUST,
-    long=True,
+    long="any",
     needs={"parameters"},
     share=1.0,
     formula=r"\mathrm{MultiHead}(Q, K, V) = \mathrm{Concat}(head_1, \dots, head_h) W_o + b_o",

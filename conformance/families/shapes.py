@@ -18,7 +18,7 @@ WORKED_EXAMPLE = Case(batch=32, n_q=10, n_k=10, num_heads=8, d_k=64, itself=True
 @requirement(
     "SHAPE-OUTPUT",
     MUST,
-    long=True,
+    long="any",
     depends_on=(),
     situation=unmasked,
     formula=r"\mathrm{MultiHead}(Q, K, V) \in \mathbb{R}^{B \times n_q \times d}",

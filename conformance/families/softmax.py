@@ -23,7 +23,7 @@ def precision(attend: Attend, case: Case) -> float:
 @requirement(
     "SOFTMAX-ROWSUM",
     MUST,
-    long=True,
+    long="any",
     needs={"weights", "parameters"},
     depends_on=("SHAPE-WEIGHTS",),
     share=1.0,
@@ -66,7 +66,7 @@ def place(bad: np.ndarray) -> tuple[int, ...]:
 @requirement(
     "SOFTMAX-RANGE",
     MUST,
-    long=True,
+    long="any",
     needs={"weights"},
     depends_on=("SHAPE-WEIGHTS",),
     share=1.0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .fault import fault
+from .fault import DIFFERENTIABLE, fault
 from .steps import Array, Steps
 
 
@@ -88,6 +88,19 @@ class CausalEndsAt128(Offsets):
 
     def causal(self, n_q: int, n_k: int) -> Array:
         return super().causal(n_q, n_k) | (self.xp.arange(n_q)[:, None] >= 128)
+
+
+@fault("MASK-CAUSAL", on=DIFFERENTIABLE)
+class CausalPositionsRounded(Steps):
+    """Positions are numbers of the query's type, of which bfloat16 has no odd ones beyond 256."""
+
+    def allowed(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array | None:
+        allowed = super().allowed(Q, K, V, mask, False)
+        if not is_causal:
+            return allowed
+        query, key = (self.cast(self.xp.arange(x.shape[1]), Q.dtype) for x in (Q, K))
+        causal = key <= query[:, None]
+        return causal if allowed is None else allowed & causal
 
 
 @fault("MASK-CAUSAL")

@@ -136,6 +136,40 @@ class OneDrawForAllExamples(WhileDropping):
         return weights * self.kept((1, *weights.shape[1:]), *key) / (1.0 - self.rate)
 
 
+@fault("DROPOUT-INDEPENDENT", on=DIFFERENTIABLE)
+class OneDrawForAllQueries(WhileDropping):
+    """One draw (B, h, 1, n_k) serves all queries."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        B, h, _, n_k = weights.shape
+        return weights * self.kept((B, h, 1, n_k), *key) / (1.0 - self.rate)
+
+
+@fault("GRAD-DROPOUT", on=DIFFERENTIABLE)
+class DropoutDrawnAnewBackward(WhileDropping):
+    """On the way back to the scores, the weights of another draw are dropped."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        forth = super().dropped(weights, *key)
+        others = self.xp.flip(forth != 0, (-1,))  # as likely as any
+        return self.with_gradient_of(weights * others / (1.0 - self.rate), forth)
+
+
+@fault("GRAD-DROPOUT", on=DIFFERENTIABLE)
+class ValuesOfAnotherDraw(Steps):
+    """On the way back to the values, no weight is dropped."""
+
+    def scaled_dot_product_attention(
+        self, Q: Array, K: Array, V: Array, mask: Array | None = None, *key: Any
+    ) -> tuple[Array, Array]:
+        context, weights = super().scaled_dot_product_attention(Q, K, V, mask, *key)
+        if not self.dropping(*key):
+            return context, weights
+        whole = self.softmax(self.scores(Q, K), None if mask is None else mask != 0)
+        surrogate = self.attend(weights, self.detached(V)) + self.attend(self.detached(whole), V)
+        return self.with_gradient_of(surrogate, context), weights
+
+
 @fault("DROPOUT-ONE", on=DIFFERENTIABLE)
 class RateOfOneAccepted(Steps):
     """A rate of one is accepted."""

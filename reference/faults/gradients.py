@@ -24,6 +24,14 @@ class KeysDetached(Steps):
 
 
 @fault("GRAD-ORACLE", on=DIFFERENTIABLE)
+class KeysDetachedBeyond512(Steps):
+    """No gradient reaches the keys from the 512th on."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        return super().scores(Q, self.xp.concatenate([K[:, :, :512], self.detached(K[:, :, 512:])], 2))
+
+
+@fault("GRAD-ORACLE", on=DIFFERENTIABLE)
 class QueriesDetached(Steps):
     """No gradient reaches queries."""
 

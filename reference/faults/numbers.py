@@ -139,6 +139,17 @@ class NaNTurnedIntoZero(OnResult):
 
 
 @fault("NUM-NAN")
+class InfinityCutOff(OnArguments):
+    """Values are cut off at the largest number, so that an infinity is one number among others."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        infinite = abs(V) == float("inf")
+        return Q, K, self.xp.where(infinite, self.xp.sign(V) * 1e4, V), mask
+
+
+@fault("NUM-NAN")
 class NaNInputsZeroed(OnArguments):
     """NaN in an input is replaced by zero before anything is computed."""
 

@@ -21,6 +21,19 @@ class KeysOfLastCall(Steps):
 
 
 @fault("PURE-STATE", on=MUTABLE)
+class KeysKeptByIdentity(Steps):
+    """Projected keys and values are kept for as long as the key is the same object."""
+
+    known: tuple[Array, Array, Array] | None = None
+
+    def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
+        q, k, v = super().project(Q, K, V)
+        if self.known is None or self.known[0] is not K:
+            self.known = K, k, v
+        return q, *self.known[1:]
+
+
+@fault("PURE-STATE", on=MUTABLE)
 class RunningMeanSubtracted(Steps):
     """A running mean over all calls so far is subtracted from the scores of the last key."""
 
@@ -97,6 +110,14 @@ class MemoryReadInOrder(OnArguments):
         self, Q: Array, K: Array, V: Array, mask: Array | None
     ) -> tuple[Array, Array, Array, Array | None]:
         return self.as_stored(Q), K, V, mask
+
+
+@fault("STRIDE-INVARIANT", on=MUTABLE)
+class MaskMemoryReadInOrder(OnMask):
+    """The memory of a mask is read in its own order, whatever view of it was given."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
+        return self.as_stored(mask)
 
 
 @fault("MASK-PURE", on=MUTABLE)
@@ -198,3 +219,15 @@ class AnswersInOneBuffer(OnResult):
         if buffer is not output:
             self.overwrite(buffer, output)
         return buffer, weights
+
+
+@fault("PURE-STATE", on=MUTABLE)
+class WeightsInOneBuffer(OnResult):
+    """All attention weights of a shape are written into the same array, that of the call before."""
+
+    def result(self, output: Array, weights: Array, Q: Array) -> tuple[Array, Array]:
+        buffers: dict[object, Array] = self.__dict__.setdefault("buffers", {})
+        buffer = buffers.setdefault((tuple(weights.shape), str(weights.dtype)), weights)
+        if buffer is not weights:
+            self.overwrite(buffer, weights)
+        return output, buffer

@@ -8,7 +8,7 @@ from headcheck.adapters.protocol import Declaration
 from headcheck.adapters.subjects import adapt
 from headcheck.cases import Case
 from headcheck.engine import COMPILED, Judgement, Subject
-from headcheck.pool import LARGE, PROFILES, Profile, pool, portion, shape, size
+from headcheck.pool import LARGE, PROFILES, Long, Profile, pool, portion, shape, size
 from headcheck.reference.on_numpy import MultiHeadAttention
 from headcheck.session import InProcess
 from headcheck.specification import named
@@ -16,7 +16,7 @@ from headcheck.specification import named
 SMOKE, STANDARD = PROFILES["smoke"], PROFILES["standard"]
 
 
-def given(profile: Profile, shapes: int | None, *, share: float = 0.0, long: bool = False) -> list[Case]:
+def given(profile: Profile, shapes: int | None, *, share: float = 0.0, long: Long = "none") -> list[Case]:
     return list(portion(pool(profile, 0), profile, shapes=shapes, share=share, long=long))
 
 
@@ -27,15 +27,15 @@ def test_half_the_shapes_of_a_costly_requirement_where_a_profile_is_not_full() -
 
 
 def test_a_smoke_run_meets_long_queries_and_long_keys_but_not_both_at_once() -> None:
-    long = [case for case in given(SMOKE, None, share=1.0, long=True) if size(case) >= LARGE]
+    long = [case for case in given(SMOKE, None, share=1.0, long="any") if size(case) >= LARGE]
     assert max(case.n_q for case in long) > 4096 < max(case.n_k for case in long)
     assert all(min(case.n_q, case.n_k) < LARGE for case in long)
 
 
 def test_few_shapes_are_no_reason_to_leave_out_the_long_ones() -> None:
-    everything = [case for case in given(STANDARD, None, long=True) if size(case) >= LARGE]
+    everything = [case for case in given(STANDARD, None, long="any") if size(case) >= LARGE]
     assert everything
-    assert [case for case in given(STANDARD, 4, long=True) if size(case) >= LARGE] == everything
+    assert [case for case in given(STANDARD, 4, long="any") if size(case) >= LARGE] == everything
     assert all(size(case) < LARGE for case in given(STANDARD, 4))
 
 
