@@ -90,12 +90,12 @@ class Method:
         if path.build.scale is not None:
             values["scale"] = path.build.scale
         if path.training:
-            values["dropout key"] = jax.random.fold_in(
-                jax.random.key(inputs["seed"]), inputs.get("example", 0)
-            )
+            key = jax.random.key(inputs["seed"])
+            key = jax.random.fold_in(key, inputs["example"]) if "example" in inputs else key
+            values["dropout key"] = key
             if "rngs" in self.matched:
-                values["rngs"] = import_module("flax.nnx").Rngs(dropout=values["dropout key"])
-            own = own.keyed(values["dropout key"]) if isinstance(own, Bound) else own
+                values["rngs"] = import_module("flax.nnx").Rngs(dropout=key)
+            own = own.keyed(key) if isinstance(own, Bound) else own
         if is_nnx(own):
             _ = own.train() if path.training else own.eval()
         arguments, keywords = self.matched.arguments(values)

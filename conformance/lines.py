@@ -14,6 +14,7 @@ from textwrap import indent
 import numpy as np
 
 IMPORTS = ("import ", "from ", "sys.path.")
+INPUTS = {"query", "key", "value"}
 ARGUMENTS = {"query", "key", "value", "mask", "padding", "larger"}
 RESULT = re.compile(r"output = (output\.|np\.asarray\(output\b)")
 CALL = re.compile(r"\s*(output|output, weights.*|returned) = ")
@@ -26,21 +27,33 @@ MARGIN = 64.0  # by so much less than the bound does a number written out differ
 def in_sequence(scripts: Sequence[Sequence[str]]) -> list[str]:
     """Return scripts of calls as one, on one module: what is the same in a later one is not done again.
 
-    Arguments are always defined anew, for a call may have written to them.
+    So a query, key or value of the call before is the same object again, as it was when judged.
+    Masks, and views, are always defined anew, for a call may have written to them.
     """
     if len(scripts) == 1:
         return [*scripts[0]]
     together: list[str] = []
+    before: dict[str, str] = {}  # the inputs of the script before, by name
     for script in scripts:
         here = list(statements(script))
         until = _call([text for _, text in here])
-        done = {*together}
+        done, inputs = {*together}, _inputs(here)
+        same = {text for name, text in inputs.items() if before.get(name) == text}
+        if "key = query" in "".join(inputs.values()) or "value = key" in "".join(inputs.values()):
+            same = same if before == inputs else set()
         together += [
             text
             for i, (names, text) in enumerate(here)
-            if i >= until or names & ARGUMENTS or text not in done
+            if i >= until or (text not in same if names & ARGUMENTS else text not in done)
         ]
+        before = inputs
     return [line for statement in together for line in statement.splitlines()]
+
+
+def _inputs(script: Sequence[tuple[set[str], str]]) -> dict[str, str]:
+    """Return where a script defines query, key and value, by name; none that it makes a view of."""
+    found = [(name, text) for names, text in script for name in names & INPUTS]
+    return {name: text for name, text in found if [one for one, _ in found].count(name) == 1}
 
 
 def statements(lines: Sequence[str]) -> Iterator[tuple[set[str], str]]:

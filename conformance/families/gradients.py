@@ -266,7 +266,7 @@ def through_dropout(attend: Attend, case: Case) -> Failure | None:
     biases the output is linear in W_v and in W_o, so that by Euler's theorem each of them times its gradient
     sums to the output times its cotangent; both are the identity, whose product is the trace.
     """
-    call = differentiated(steepened(probe(attend)))
+    call = steepened(probe(attend))
     for one in attend(*(replace(call, variant=path) for path in training_paths(attend))):
         if not one.result.gradients:
             continue
@@ -285,18 +285,20 @@ def through_dropout(attend: Attend, case: Case) -> Failure | None:
 
 
 def steepened(call: Call) -> Call:
-    """Return the call with scores that differ, so that gradients reach W_q and W_k."""
+    """Return the call in training, with a cotangent, and scores that differ: gradients reach W_q and W_k."""
     assert call.parameters is not None
     rng, d = np.random.default_rng(13), call.build.d_model
-    W_q, W_k = (quantise(0.7 * rng.standard_normal((d, d)), call.build.dtype) for _ in "qk")
-    return replace(call, parameters=replace(call.parameters, W_q=W_q, W_k=W_k), training=True)
+    W_q, W_k = (rng.integers(-4, 5, (d, d)) / 4 for _ in "qk")
+    parameters = replace(call.parameters, W_q=W_q, W_k=W_k)
+    cotangent = rng.integers(-4, 5, call.query.shape) / 4
+    return replace(call, parameters=parameters, cotangent=cotangent, training=True)
 
 
 def farthest(gradient: Measured) -> Shown:
     """Return what a script shows of a gradient: its worst place."""
     error = np.abs(gradient.values - gradient.exact()) / gradient.lawful()
     worst = np.unravel_index(int(error.argmax()), error.shape)
-    claim = f"abs(found - {gradient.exact()[worst]:.9g}) <= {gradient.lawful()[worst]:.3g}"
+    claim = f"abs(found - {float(gradient.exact()[worst])!r}) <= {gradient.lawful()[worst]:.3g}"
     return Shown(claim, f"gradient[{', '.join(map(str, worst))}]", gradient.quantity)
 
 

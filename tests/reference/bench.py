@@ -181,6 +181,13 @@ class Torch(NumPy):
             torch.manual_seed(seed)
             return self.call(module.train(), situation)
 
+    def gradients_of_draw(self, module: Any, situation: Situation, seed: int) -> Arrays:
+        import torch
+
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            return self.gradients(module.train(), situation)
+
     def operations(self, module: Any, situation: Situation) -> int:
         from headcheck.adapters.counting_torch import count
 
@@ -229,7 +236,7 @@ class Jax(NumPy):
             forward = jax.jit(lambda given: module.forward(**given, is_causal=situation.causal))
             return self.plain(*forward(arrays))
 
-    def gradients(self, module: Any, situation: Situation) -> Arrays:
+    def gradients(self, module: Any, situation: Situation, **options: Any) -> Arrays:
         import jax
         import jax.numpy as jnp
 
@@ -241,7 +248,7 @@ class Jax(NumPy):
             def forward(weights: Any, arrays: Any) -> Any:
                 for name, array in weights.items():
                     setattr(module, name, array)
-                return module.forward(**arrays, **rest, is_causal=situation.causal)[0]
+                return module.forward(**arrays, **rest, **options, is_causal=situation.causal)[0]
 
             output, pullback = jax.vjp(forward, weights, arrays)
             cotangent = jnp.cos(jnp.arange(output.size, dtype=output.dtype)).reshape(output.shape)
@@ -255,6 +262,11 @@ class Jax(NumPy):
         with jax.enable_x64(True):
             arrays = self.arrays(situation)
             return self.plain(*module.forward(**arrays, dropout_key=jax.random.key(seed)))
+
+    def gradients_of_draw(self, module: Any, situation: Situation, seed: int) -> Arrays:
+        import jax
+
+        return self.gradients(module, situation, dropout_key=jax.random.key(seed))
 
     def operations(self, module: Any, situation: Situation) -> int:
         import jax

@@ -51,6 +51,7 @@ SITUATIONS = {
     "a whole tile": PLAIN.with_(batch=1, n_k=64),
     "beyond 128": PLAIN.with_(batch=1, n_q=3, n_k=150),
     "beyond 128, causal": PLAIN.with_(batch=1, n_q=150, n_k=150, causal=True),
+    "beyond 256 in eight bits, causal": PLAIN.with_(batch=1, n_q=270, n_k=270, causal=True, dtype="bfloat16"),
     "beyond 512": PLAIN.with_(batch=1, n_q=3, n_k=520),
     "beyond 4096": PLAIN.with_(batch=1, n_q=2, n_k=4200),
     "more than 2048 queries": PLAIN.with_(batch=1, n_q=2100, n_k=2),
@@ -65,6 +66,7 @@ SITUATIONS = {
     "mask too large": PLAIN.with_(changes={"mask": np.ones((6, 8), bool)}),
     "integer data": PLAIN.with_(changes={"K": np.resize([1.0, -1.0], (2, 7, 12))}),
     "no number": PLAIN.with_(changes={"V": np.full((2, 7, 12), np.nan)}),
+    "an infinity": PLAIN.with_(changes={"V": np.full((2, 7, 12), np.inf)}),
     "no number in a key": PLAIN.with_(changes={"K": np.full((2, 7, 12), np.nan)}),
     "one example of keys": PLAIN.with_(changes={"K": np.ones((1, 7, 12)), "V": np.ones((1, 7, 12))}),
     "one example of queries": PLAIN.with_(changes={"Q": np.ones((1, 5, 12))}),
@@ -119,6 +121,15 @@ def many_calls(bench: Any, implementation: Any) -> dict[str, Any]:
     return {f"call {place}": output for place, output in enumerate(found)}
 
 
+def same_objects(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at two calls of one module with the same objects, and other weights in the second."""
+    module, arrays = ready(bench, implementation, PLAIN), bench.arrays(PLAIN)
+    first = bench.call(module, PLAIN, arrays)
+    bench.write(module, {name: 0.5 * array for name, array in PLAIN.weights().items()})
+    second = bench.call(module, PLAIN, arrays)
+    return {"first": first["weights"], "second": second["weights"]}
+
+
 def asked(bench: Any, module: Any, situation: Situation, **options: Any) -> Any:
     """Return the output of a call with arguments that some have and the reference does not."""
     arrays = bench.arrays(situation)
@@ -168,6 +179,13 @@ def a_view(bench: Any, implementation: Any) -> dict[str, Any]:
     return dict(bench.call(ready(bench, implementation, PLAIN), PLAIN, arrays))
 
 
+def a_view_of_a_mask(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at a call with a mask that is a transposed view."""
+    arrays = bench.arrays(PLAIN.with_(changes={"mask": np.tri(7, 5, dtype=bool)}))
+    arrays["mask"] = arrays["mask"].swapaxes(0, 1)
+    return dict(bench.call(ready(bench, implementation, PLAIN), PLAIN, arrays))
+
+
 def one_object(bench: Any, implementation: Any) -> dict[str, Any]:
     """Look at a call with one object as key and value."""
     arrays = bench.arrays(PLAIN)
@@ -214,6 +232,11 @@ def gradients_in_training(bench: Any, implementation: Any) -> dict[str, Any]:
     return dict(bench.gradients(module.train() if bench.name == "torch" else module, PLAIN))
 
 
+def gradients_of_draw(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at the gradients of a call in training, with dropout."""
+    return dict(bench.gradients_of_draw(ready(bench, implementation, PLAIN, dropout=0.5), PLAIN, 0))
+
+
 def cost(bench: Any, implementation: Any) -> dict[str, Any]:
     """Look at how many operations the matrix products of a call are."""
     situations = {"plain": PLAIN, "masked": PLAIN.with_(mask="B h n_q n_k")}
@@ -257,6 +280,7 @@ def dropped(bench: Any, implementation: Any) -> dict[str, Any]:
         "rows sum to one or nothing": (np.abs(draws.sum(axis=-1) - 0.5) > 0.499).all(),
         "heads alike": (kept[:, :, 0] == kept[:, :, 1]).all(),
         "examples alike": (kept[:, 0] == kept[:, 1]).all(),
+        "queries alike": (kept[..., 0, :] == kept[..., 1, :]).all(),
         "mean over draws moves": (draws.std(axis=0) > 0).any(axis=(0, 1, 2)).all(),
     }
 
@@ -293,19 +317,31 @@ FIRST: dict[str, dict[str, Look]] = {
     "masks": {"second call": second_call, "padding beside": padding_beside}
     | calls("masked", "very large scores, masked", "half", "mask too large", "integer data"),
     "empty_rows": calls("empty row"),
-    "causal": calls("masked and causal", "causal", "even lengths, causal", "beyond 128, causal"),
+    "causal": calls("masked and causal", "causal", "even lengths, causal", "beyond 128, causal")
+    | calls("beyond 256 in eight bits, causal"),
     "coincidences": {"one object": one_object},
     "long_sequences": calls("one of 64 and more", "a whole tile", "beyond 128", "beyond 512"),
-    "state": {"second call": second_call, "view": a_view, "many calls": many_calls},
+    "state": {
+        "second call": second_call,
+        "view": a_view,
+        "view of a mask": a_view_of_a_mask,
+        "many calls": many_calls,
+        "the same objects": same_objects,
+    },
     "paths": {"inference": without_gradients, "training": training, "no weights": no_weights},
-    "numbers": calls("single", "half", "no number"),
+    "numbers": calls("single", "half", "no number", "an infinity"),
     "gradients": {
         "gradients": gradients(PLAIN),
         "gradients, masked": gradients(PLAIN.with_(mask="B h n_q n_k", empty_row=True)),
         "gradients, training": gradients_in_training,
-        "gradients, beyond 128": gradients(PLAIN.with_(batch=1, n_k=150)),
+        "gradients, beyond 512": gradients(PLAIN.with_(batch=1, n_k=520)),
     },
-    "dropout": {"eval": eval_with_rate, "construction": construction, "draws": dropped},
+    "dropout": {
+        "eval": eval_with_rate,
+        "construction": construction,
+        "draws": dropped,
+        "gradients": gradients_of_draw,
+    },
     "initialisation": {"start": initial},
     "cost": {"operations": cost},
 }

@@ -29,6 +29,7 @@ EVERYWHERE = {
     "ScaleByModel": "expected 1/sqrt(d_k)",
     "EpsilonInDenominator": "a row sums to",
     "NaNTurnedIntoZero": "does not show",
+    "InfinityCutOff": "does not show",
     "OutputLengthFirst": "has shape",
     "WeightsAveraged": "has shape",
     "SplitLate": "stage 'split'",
@@ -52,7 +53,10 @@ WRITABLE = {
     "MaskSticks": "apart",
     "QueryScaledInPlace": "wrote to",
     "MaskWrittenTo": "wrote to",
-    "AnswersInOneBuffer": "wrote to what",
+    "AnswersInOneBuffer": "wrote to the output that",
+    "WeightsInOneBuffer": "wrote to the attention weights that",
+    "KeysKeptByIdentity": "apart",
+    "MaskMemoryReadInOrder": "apart",
 }
 DIFFERENTIABLE = {
     "ValueBiasDetached": "apart",
@@ -63,6 +67,9 @@ DIFFERENTIABLE = {
     "DropoutNotRescaled": "expected 1/(1 - p)",
     "DropoutAlwaysTheSame": "dropped in",
     "OneDrawForAllHeads": "the same draw",
+    "OneDrawForAllQueries": "the same draw",
+    "DropoutDrawnAnewBackward": "not that of the draw",
+    "ValuesOfAnotherDraw": "not that of the draw",
     "PercentAccepted": "was accepted",
 }
 SAMPLES = {
