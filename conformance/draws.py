@@ -33,6 +33,17 @@ def probe(attend: Attend) -> Call:
     return Call(build, rows, rows, rows, Parameters(zero, zero, eye, eye, b, b, b, b))
 
 
+def steepened(attend: Attend) -> Call:
+    """Return `probe`'s call in training, differentiated, its scores so that W_q and W_k have gradients."""
+    call = probe(attend)
+    assert call.parameters is not None
+    rng, d = np.random.default_rng(13), call.build.d_model
+    W_q, W_k = (rng.integers(-4, 5, (d, d)) / 4 for _ in "qk")
+    parameters = replace(call.parameters, W_q=W_q, W_k=W_k)
+    cotangent = rng.integers(-4, 5, call.query.shape) / 4
+    return replace(call, parameters=parameters, cotangent=cotangent, training=True)
+
+
 def training_paths(attend: Attend) -> list[str]:
     """Return the first path, and one on which no weights are returned: fused kernels drop by themselves."""
     first = attend.declaration.primary

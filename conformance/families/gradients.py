@@ -10,7 +10,7 @@ from headcheck.reference.dtypes import FORMATS, quantise
 
 from ..attend import Attend
 from ..cases import Case
-from ..draws import drawn, probe, training_paths
+from ..draws import drawn, steepened, training_paths
 from ..observation import Failure, Measured, NotMet, Observation, Shown
 from ..specification import MUST, masked, requirement, unmasked
 from .softmax import levelled
@@ -266,7 +266,7 @@ def through_dropout(attend: Attend, case: Case) -> Failure | None:
     biases the output is linear in W_v and in W_o, so that by Euler's theorem each of them times its gradient
     sums to the output times its cotangent; both are the identity, whose product is the trace.
     """
-    call = steepened(probe(attend))
+    call = steepened(attend)
     for one in attend(*(replace(call, variant=path) for path in training_paths(attend))):
         if not one.result.gradients:
             continue
@@ -282,16 +282,6 @@ def through_dropout(attend: Attend, case: Case) -> Failure | None:
             if failure:
                 return replace(failure, message=failure.message + where)
     return None
-
-
-def steepened(call: Call) -> Call:
-    """Return the call in training, with a cotangent, and scores that differ: gradients reach W_q and W_k."""
-    assert call.parameters is not None
-    rng, d = np.random.default_rng(13), call.build.d_model
-    W_q, W_k = (rng.integers(-4, 5, (d, d)) / 4 for _ in "qk")
-    parameters = replace(call.parameters, W_q=W_q, W_k=W_k)
-    cotangent = rng.integers(-4, 5, call.query.shape) / 4
-    return replace(call, parameters=parameters, cotangent=cotangent, training=True)
 
 
 def farthest(gradient: Measured) -> Shown:
