@@ -145,7 +145,8 @@ class Raised:
 
     def __str__(self) -> str:
         """The exception on one line, as messages quote it."""
-        return shorten(f"{self.type}: {self.message}" if self.message else self.type, 300, placeholder=" ...")
+        kind = "an error of the adapter" if self.type == SubjectError.__name__ else self.type
+        return shorten(f"{kind}: {self.message}" if self.message else kind, 300, placeholder=" ...")
 
 
 @dataclass(frozen=True, eq=False)

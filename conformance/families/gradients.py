@@ -11,6 +11,7 @@ from headcheck.reference.dtypes import FORMATS, quantise
 from ..attend import Attend
 from ..cases import Case
 from ..draws import drawn, steepened, training_paths
+from ..masking import by_query
 from ..observation import Failure, Measured, NotMet, Observation, Shown
 from ..specification import MUST, masked, requirement, unmasked
 from .softmax import levelled
@@ -129,7 +130,7 @@ def with_loss(attend: Attend, call: Call) -> Observation | None:
 )
 def blocked(attend: Attend, case: Case) -> Failure | None:
     """Blocked keys and values get zero gradient from the queries that may not see them."""
-    calls = [case.call]
+    calls = [case.call if by_query(attend) else masked("keys")(case).call]
     if attend.offers("causal"):
         calls.append(replace(case.call, mask=None, causal=True))
     for call in calls:
