@@ -199,7 +199,7 @@ class ClassAdapter(ByNames):
         """Put the weights in, in the dtype of the build."""
         for slot in slots:
             array = slot.stored(parameters, build, at(module, slot.path).shape)
-            place(module, slot.path, array.astype(build.dtype))
+            place(module, slot.path, array.astype(build.dtype, order="C"))
 
     def numbers(self, value: Any) -> np.ndarray | None:
         """Return an array as float64."""
@@ -225,9 +225,11 @@ class ClassAdapter(ByNames):
         """
         inputs = self.inputs(call)
         itself, _ = VARIANTS[call.variant or "default"]
-        own = {} if itself or call.shared or call.memory != "contiguous" else module.given
+        if itself or call.shared or call.memory != "contiguous":  # a matter of paths, not of state
+            module.given.clear()
+            return inputs
         for name in INPUTS:
-            source, made = own.get(name, (None, inputs[name]))
+            source, made = module.given.get(name, (None, inputs[name]))
             if source is getattr(call, name) and made.tobytes() == inputs[name].tobytes():
                 inputs[name] = made
         module.given.clear()

@@ -183,7 +183,10 @@ class TorchAdapter(Adapter):
         So it is in a program, and whoever keeps what was made of a key by its identity is found out.
         """
         inputs = self.inputs(call, mode)
-        own = {} if mode.itself or call.shared or call.memory != "contiguous" else module.given
+        if mode.itself or call.shared or call.memory != "contiguous":  # a matter of paths, not of state
+            module.given.clear()
+            return inputs
+        own = module.given
         again = {name: own[name][1] for name in INPUTS if name in own and own[name][0] is getattr(call, name)}
         again = {name: x for name, x in again.items() if same_bits(x, getattr(inputs, name))}
         inputs = replace(inputs, **again)

@@ -192,10 +192,9 @@ def _lawful(accepted: list[str]) -> tuple[str, ...]:
     """Leave out what runs by accident.
 
     A class that adds the axis of the heads itself, ``mask.unsqueeze(1)``, makes five axes of a mask with
-    four; with B=1 that runs and gives the right shape.  So unless (B, 1, n_q, n_k) runs, none with four does,
-    or no other than (B, h, n_q, n_k).
+    four; with B=1 that runs and gives the right shape.  So unless (B, 1, n_q, n_k) runs, none with four does.
     """
-    four = "B 1 n_q n_k" in accepted or accepted == ["B h n_q n_k"]
+    four = "B 1 n_q n_k" in accepted
     return tuple(shape for shape in accepted if four or len(shape.split()) < 4)
 
 

@@ -40,6 +40,13 @@ def shaped(case: Case, shape: str, seed: int = 23) -> Mask:
     return Mask(allowed)
 
 
+def but_first(mask: Mask) -> Mask:
+    """Return a mask that blocks nothing in its first example, as where the longest of a batch comes first."""
+    allowed = mask.allowed.copy()
+    allowed[0] = True
+    return replace(mask, allowed=allowed)
+
+
 def arguments(case: Case, attend: Attend) -> dict[str, dict[str, object]]:
     """Return the mask arguments that the subject offers, each with a mask that blocks something."""
     rng = np.random.default_rng([case.seed, 17])
@@ -73,6 +80,13 @@ def subsets(offered: dict[str, dict[str, object]], least: int) -> Iterator[tuple
     """Yield the sets of at least so many mask arguments."""
     for size in range(least, len(offered) + 1):
         yield from combinations(offered, size)
+
+
+def each_alone(call: Call) -> list[Call]:
+    """Return the call with its mask alone and with its causal flag alone, of which others judge."""
+    plain = replace(call, mask=None, padding=None, causal=False)
+    alone = [replace(plain, causal=True)] if call.causal else []
+    return alone + ([replace(plain, mask=call.mask)] if call.mask is not None else [])
 
 
 def roomy(case: Case) -> Case:

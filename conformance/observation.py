@@ -162,6 +162,10 @@ class Measured:
         both = "property and oracle" if max(ours, theirs) > 1.0 else "property"
         return replace(failure, grounds=both)
 
+    def must_differ(self, other: Measured) -> bool:
+        """Return whether two quantities have to differ, whatever is lost to rounding."""
+        return bool(np.any(np.abs(self.exact() - other.exact()) > self.lawful() + other.lawful()))
+
     def distance(self) -> float:
         """Return the worst error over bound against the oracle."""
         bound = self.lawful()

@@ -14,6 +14,8 @@ from ..empty_rows import emptied_together, empty_rows_lawful, keyless, not_finit
 from ..histories import needed
 from ..masking import (
     arguments,
+    but_first,
+    each_alone,
     everywhere_blocked,
     kinds,
     roomy,
@@ -23,7 +25,7 @@ from ..masking import (
     sunk,
     together,
 )
-from ..observation import Failure, Measured, NotMet, Observation, Shown
+from ..observation import Failure, NotMet, Observation, Shown
 from ..pool import LARGE, TILE
 from ..specification import INFO, MUST, masked, requirement, situated, unmasked
 
@@ -138,7 +140,8 @@ def effect(attend: Attend, case: Case) -> Failure | None:
             for one, two in zip(seen[::2], seen[1::2], strict=True):
                 if one.raised or two.raised:
                     continue  # PATH-AGREE judges what raises
-                if np.array_equal(one.output.values, two.output.values) and differ(one.output, two.output):
+                same = np.array_equal(one.output.values, two.output.values)
+                if same and one.output.must_differ(two.output):
                     beside = f" beside {' and '.join(others)}" if others else ""
                     return Failure(
                         f"the argument {name!r}{beside} has no effect",
@@ -151,11 +154,6 @@ def effect(attend: Attend, case: Case) -> Failure | None:
                         grounds="property and oracle",
                     )
     return None
-
-
-def differ(one: Measured, two: Measured) -> bool:
-    """Return whether two quantities have to differ, whatever is lost to rounding."""
-    return bool(np.any(np.abs(one.exact() - two.exact()) > one.lawful() + two.lawful()))
 
 
 @requirement(
@@ -188,8 +186,10 @@ def allow_all(attend: Attend, case: Case) -> Failure | None:
 def broadcast(attend: Attend, case: Case) -> Failure | None:
     """Every mask shape accepted equals its expansion to (B, h, n_q, n_k); no other is accepted."""
     shapes = attend.conventions.mask_shapes
-    calls = [replace(case.call, mask=shaped(case, shape)) for shape in shapes]
-    for shape, seen in zip(shapes, attend.outcomes(*calls), strict=True):
+    masks = [(shape, shaped(case, shape)) for shape in shapes]
+    masks += [(shape, but_first(mask)) for shape, mask in masks if shape.startswith("B") and case.batch > 1]
+    calls = [replace(case.call, mask=mask) for _, mask in masks]
+    for (shape, _), seen in zip(masks, attend.outcomes(*calls), strict=True):
         failure = seen.departs_from_oracle()
         if failure:
             return replace(failure, message=f"a mask of shape ({shape}) is not read as its expansion")
@@ -230,7 +230,7 @@ def combine(attend: Attend, case: Case) -> Failure | None:
         calls += [replace(calls[0], mask=another)] if "mask" in chosen else []
         for seen in attend(*calls):
             failure = seen.departs_from_oracle()
-            if failure:
+            if failure and not any(one.departs_from_oracle() for one in attend(*each_alone(seen.call))):
                 return replace(failure, message=f"{' and '.join(chosen)} given together do not intersect")
     return None
 
@@ -380,9 +380,10 @@ def pure(attend: Attend, case: Case) -> Failure | None:
     first, shapes = attend.conventions.mask_forms[0], attend.conventions.mask_shapes
     for form in attend.conventions.mask_forms:
         calls = [
-            replace(case.call, mask=mask and replace(mask, form=form))
+            replace(case.call, mask=mask and replace(mask, form=form), causal=causal)
             for shape in (shapes if form == first else shapes[:1])
             for mask in (shaped(case, shape), shaped(case, shape, seed=24), None)
+            for causal in ((False, True) if mask and form == first and attend.offers("causal") else (False,))
         ]
         fresh = [seen for seen in attend.outcomes(*calls) if seen.raised is None]
         calls = [seen.call for seen in fresh]

@@ -134,12 +134,21 @@ def history(attend: Attend, case: Case) -> tuple[Call, ...]:
     last = replace(call, query=call.query[:, -1:])  # as in decoding: one query, and as many keys
     under_flag = sizes if case.itself else (last, *sizes)
     causal = [replace(one, mask=None, causal=True) for one in under_flag if attend.offers("causal")]
+    alone = last_of(call)  # ... one query and one key, of which a cache makes more and more
     paths = [replace(same, variant=variant.name) for variant in attend.variants(same)]
     # Weights change in training, so that whoever keeps something made of them may drop it there.
     training = [one.name for one in attend.variants(same) if one.training]
     new = [replace(same, parameters=trained, variant=name) for name in (*training, "")]
     new.append(same)  # and back: with the arguments of the call before, and other weights
-    return (*sizes, *causal, *paths, *sizes[::-1], *new)
+    return (*sizes, *causal, alone, alone, *paths, *sizes[::-1], *new)
+
+
+def last_of(call: Call) -> Call:
+    """Return a call of the last query on the last key alone, without a mask."""
+    query, key, value = (x[:, -1:] for x in (call.query, call.key, call.value))
+    if call.query is call.key is call.value:
+        key = value = query
+    return replace(call, query=query, key=key, value=value, mask=None, causal=False)
 
 
 @requirement(

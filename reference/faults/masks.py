@@ -175,6 +175,17 @@ class MaskOfFirstHead(Steps):
 
 
 @fault("MASK-BROADCAST")
+class MaskSkippedWhereFirstIsOpen(Steps):
+    """Where nothing is blocked in the first example, nothing is in the others."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        if allowed is not None and scores.shape[0] > 1:
+            allowed = self.xp.broadcast_to(allowed, scores.shape)
+            allowed = allowed | allowed[:1].all()
+        return super().softmax(scores, allowed)
+
+
+@fault("MASK-BROADCAST")
 class MaskOfFirstExample(Steps):
     """The mask of the first example is used for the whole batch."""
 

@@ -120,6 +120,33 @@ class MaskMemoryReadInOrder(OnMask):
         return self.as_stored(mask)
 
 
+@fault("PURE-STATE", on=MUTABLE)
+class StepsPileUp(Steps):
+    """A call of one query and one key is taken for the next step of the one before."""
+
+    steps: tuple[Array, Array] | None = None
+
+    def project(self, Q: Array, K: Array, V: Array) -> tuple[Array, Array, Array]:
+        q, k, v = super().project(Q, K, V)
+        if Q.shape[1] == 1 and K.shape[1] == 1:
+            before = self.steps
+            self.steps = k, v
+            if before is not None and before[0].shape == k.shape and before[0].dtype == k.dtype:
+                k, v = (self.xp.concatenate([old, new], 1) for old, new in zip(before, (k, v), strict=True))
+        return q, k, v
+
+
+@fault("MASK-PURE", on=MUTABLE)
+class CausalWrittenIntoMask(Steps):
+    """The causal mask is written into the caller's."""
+
+    def allowed(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array | None:
+        allowed = super().allowed(Q, K, V, mask, is_causal)
+        if allowed is not None and mask is not None and is_causal and mask.shape == allowed.shape:
+            self.overwrite(mask, self.cast(allowed, mask.dtype))
+        return allowed
+
+
 @fault("MASK-PURE", on=MUTABLE)
 class MaskSticks(OnArguments):
     """The first mask is kept, and used for later calls that bring none."""

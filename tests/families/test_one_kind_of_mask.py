@@ -30,17 +30,7 @@ class Pairs(MultiHeadAttention):
         return super().forward(Q, K, V, mask)
 
 
-class Whole(MultiHeadAttention):
-    """Takes (B, h, n_q, n_k)."""
-
-    def forward(self, Q, K, V, mask=None):
-        refuse(mask, (len(Q), self.num_heads, Q.shape[1], K.shape[1]))
-        return super().forward(Q, K, V, mask)
-
-
-@pytest.mark.parametrize(
-    ("one", "shapes"), [(Padding, "(B n_k)"), (Pairs, "(n_q n_k)"), (Whole, "(B h n_q n_k)")]
-)
+@pytest.mark.parametrize(("one", "shapes"), [(Padding, "(B n_k)"), (Pairs, "(n_q n_k)")])
 def test_every_requirement_on_masks_meets_its_situation(one: type, shapes: str) -> None:
     run = check(one, profile="standard", only=["MASK-*", "GRAD-*"], raises=False)
     [subject] = run.subjects

@@ -41,6 +41,9 @@ SITUATIONS = {
     "one query": PLAIN.with_(n_q=1),
     "no query": PLAIN.with_(n_q=0),
     "heads of 64": PLAIN.with_(num_heads=1, d_k=64, spread=0.3),
+    "first example open": PLAIN.with_(
+        changes={"mask": np.array([[True] * 7, [True] * 4 + [False] * 3])[:, None, None]}
+    ),
     "mask of integers": PLAIN.with_(mask="n_q n_k", form="int"),
     "large": PLAIN.with_(spread=4.0),
     "single": PLAIN.with_(dtype="float32"),
@@ -119,6 +122,22 @@ def many_calls(bench: Any, implementation: Any) -> dict[str, Any]:
     bench.write(module, {name: 0.5 * array for name, array in PLAIN.weights().items()})
     found.append(bench.call(module, PLAIN)["output"])
     return {f"call {place}": output for place, output in enumerate(found)}
+
+
+def two_steps(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at two calls of one query and one key."""
+    step = PLAIN.with_(n_q=1, n_k=1)
+    module = ready(bench, implementation, step)
+    bench.call(module, step)
+    return dict(bench.call(module, step))
+
+
+def masked_and_causal(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at what a call with a mask and the causal flag does to the mask."""
+    situation = PLAIN.with_(mask="B h n_q n_k", causal=True)
+    arrays = bench.arrays(situation)
+    result = bench.call(ready(bench, implementation, situation), situation, arrays)
+    return {**result, "mask": np.asarray(arrays["mask"]).copy()}
 
 
 def same_objects(bench: Any, implementation: Any) -> dict[str, Any]:
@@ -327,6 +346,8 @@ FIRST: dict[str, dict[str, Look]] = {
         "view of a mask": a_view_of_a_mask,
         "many calls": many_calls,
         "the same objects": same_objects,
+        "two steps": two_steps,
+        "a mask under the causal flag": masked_and_causal,
     },
     "paths": {"inference": without_gradients, "training": training, "no weights": no_weights},
     "numbers": calls("single", "half", "no number", "an infinity"),
