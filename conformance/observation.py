@@ -32,6 +32,13 @@ class Shown:
     draws: int = 0  # so often is the call made, the outputs kept in an array ``drawn``
 
 
+def worst_place(name: str, found: np.ndarray, expected: np.ndarray, bound: np.ndarray, of: str) -> Shown:
+    """Return what a script shows of the array of this name: the number furthest out of its bound."""
+    place = np.unravel_index(int((np.abs(found - expected) / bound).argmax()), found.shape)
+    claim = f"abs(found - {float(expected[place])!r}) <= {bound[place]:.3g}"
+    return Shown(claim, f"{name}[{', '.join(map(str, place))}]", of)
+
+
 @dataclass(frozen=True, eq=False)
 class Failure:
     """One departure from the specification, with its proof."""

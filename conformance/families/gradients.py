@@ -12,7 +12,7 @@ from ..attend import Attend
 from ..cases import Case
 from ..draws import drawn, steepened, training_paths
 from ..masking import by_query
-from ..observation import Failure, Measured, NotMet, Observation, Shown
+from ..observation import Failure, Measured, NotMet, Observation, Shown, worst_place
 from ..specification import MUST, masked, requirement, unmasked
 from .softmax import levelled
 
@@ -277,20 +277,15 @@ def through_dropout(attend: Attend, case: Case) -> Failure | None:
             failure = gradient.departs(gradient.exact(), "", grounds="oracle")
             if failure:
                 message = f"the {gradient.quantity} is not that of the draw that made the output{where}"
-                return replace(failure, message=message, shown=farthest(gradient))
+                judged = (gradient.values, gradient.exact(), gradient.lawful())
+                return replace(
+                    failure, message=message, shown=worst_place("gradient", *judged, gradient.quantity)
+                )
         for name in ("W_v", "W_o"):
             failure = untrue_to(seen, name)
             if failure:
                 return replace(failure, message=failure.message + where)
     return None
-
-
-def farthest(gradient: Measured) -> Shown:
-    """Return what a script shows of a gradient: its worst place."""
-    error = np.abs(gradient.values - gradient.exact()) / gradient.lawful()
-    worst = np.unravel_index(int(error.argmax()), error.shape)
-    claim = f"abs(found - {float(gradient.exact()[worst])!r}) <= {gradient.lawful()[worst]:.3g}"
-    return Shown(claim, f"gradient[{', '.join(map(str, worst))}]", gradient.quantity)
 
 
 def untrue_to(seen: Observation, name: str) -> Failure | None:

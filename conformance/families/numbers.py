@@ -10,7 +10,7 @@ from headcheck.adapters.protocol import Call, DType
 from ..attend import Attend
 from ..cases import Case
 from ..expectation import Expectation, causal_mask
-from ..observation import Failure, NotMet, Shown
+from ..observation import Failure, NotMet, Shown, worst_place
 from ..specification import MUST, SHOULD, requirement, situated, unmasked
 
 
@@ -84,7 +84,9 @@ def through_float32(attend: Attend, case: Case) -> Failure | None:
         double, single = lawful(seen.expected, "float64"), lawful(seen.expected, "float32")
         if np.any(error > double) and np.all(error <= single):
             message = "a float64 result has the errors of float32: it is computed through it"
-            return Failure(message, "output", seen.output.values, exact, double, seen.call)
+            judged = (seen.output.values, exact, double)
+            shown = worst_place("output", *judged, "output")
+            return Failure(message, "output", *judged, seen.call, shown=shown)
     return None
 
 

@@ -34,6 +34,7 @@ EVERYWHERE = {
     "WeightsAveraged": "has shape",
     "SplitLate": "stage 'split'",
     "AlwaysSingle": "came out",
+    "SinglePrecisionInside": "has the errors of float32",
     "WidthFloored": "was accepted",
     "NegativeHeadsAccepted": "was accepted",
     "NoHeadsDivideByZero": "ZeroDivisionError",
