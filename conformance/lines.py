@@ -38,16 +38,24 @@ def in_sequence(scripts: Sequence[Sequence[str]]) -> list[str]:
         here = list(statements(script))
         until = _call([text for _, text in here])
         done, inputs = {*together}, _inputs(here)
-        same = {text for name, text in inputs.items() if before.get(name) == text}
-        if "key = query" in "".join(inputs.values()) or "value = key" in "".join(inputs.values()):
-            same = same if before == inputs else set()
+        same = _unchanged(inputs, before)
         together += [
             text
             for i, (names, text) in enumerate(here)
-            if i >= until or (text not in same if names & ARGUMENTS else text not in done)
+            if i >= until or (not names <= same if names & ARGUMENTS else text not in done)
         ]
         before = inputs
     return [line for statement in together for line in statement.splitlines()]
+
+
+def _unchanged(inputs: dict[str, str], before: dict[str, str]) -> set[str]:
+    """Return the inputs defined as before, and made of none that is not."""
+    same: set[str] = set()
+    for name, text in inputs.items():
+        made_of = {other for other in INPUTS if re.search(rf"\b{other}\b", text.partition("=")[2])} - {name}
+        if before.get(name) == text and all(other in same or before.get(other) == text for other in made_of):
+            same.add(name)
+    return same
 
 
 def _inputs(script: Sequence[tuple[set[str], str]]) -> dict[str, str]:

@@ -55,5 +55,6 @@ def seen(session: InProcess, id: str) -> set[tuple[int, ...]]:
 def test_a_subject_that_compiles_meets_fewer_shapes_except_where_every_case_is_judged() -> None:
     plain, compiling = (kind(adapt(MultiHeadAttention)) for kind in (InProcess, Compiling))
     assert len(seen(compiling, "MASK-BROADCAST")) == COMPILED < len(seen(plain, "MASK-BROADCAST"))
+    assert len(seen(compiling, "GRAD-ORACLE")) < len(seen(plain, "GRAD-ORACLE"))
     assert len(seen(compiling, "GRAD-BLOCKED")) == COMPILED < len(seen(plain, "GRAD-BLOCKED"))
     assert seen(compiling, "PROJ-ORACLE") == seen(plain, "PROJ-ORACLE")
