@@ -27,6 +27,7 @@ from .on_numpy_script import script
 from .projections import Kind, at
 from .protocol import INPUTS, Build, Call, Declaration, DType, Mask, Memory, Result, SubjectError, Variant
 from .returned import in_words
+from .same_objects import as_before
 from .stages import Shapes, watched
 from .storage import Slot, assembled
 
@@ -218,24 +219,6 @@ class ClassAdapter(ByNames):
         masks = (name for name in ("mask", "padding") if name in given)
         return given | {name: laid_out(given[name], call.memory) for name in masks}
 
-    def _objects(self, module: Built, call: Call) -> dict[str, np.ndarray]:
-        """Return the arguments; what this module was given in the call before is the same object again.
-
-        So it is in a program, and whoever keeps what was made of a key by its identity is found out.
-        """
-        inputs = self.inputs(call)
-        itself, _ = VARIANTS[call.variant or "default"]
-        if itself or call.shared or call.memory != "contiguous":  # a matter of paths, not of state
-            module.given.clear()
-            return inputs
-        for name in INPUTS:
-            source, made = module.given.get(name, (None, inputs[name]))
-            if source is getattr(call, name) and made.tobytes() == inputs[name].tobytes():
-                inputs[name] = made
-        module.given.clear()
-        module.given.update({name: (getattr(call, name), inputs[name]) for name in INPUTS})
-        return inputs
-
     @property
     def _may_leave_weights(self) -> bool:
         return self.answer.has_weights and "need weights" in self.forward
@@ -248,7 +231,9 @@ class ClassAdapter(ByNames):
         if call.parameters is None:  # initial weights, too, are of the dtype of the call
             for slot in self.slots(module.module, module.build):
                 place(module.module, slot.path, at(module.module, slot.path).astype(call.build.dtype))
-        inputs = self._objects(module, call)
+        inputs = self.inputs(call)
+        itself, _ = VARIANTS[call.variant or "default"]
+        inputs |= as_before(module.given, call, inputs, _same_bytes, itself=itself)
         held = inputs | module.returned
         before = {name: array.copy() for name, array in held.items()}
         seen: Shapes = {}
@@ -327,6 +312,10 @@ def laid_out(array: np.ndarray, memory: Memory) -> np.ndarray:
     larger = np.full((*outer, length + 1, 2 * width), rest, dtype=array.dtype)
     larger[..., 1:, ::2] = array
     return larger[..., 1:, ::2]
+
+
+def _same_bytes(array: np.ndarray, other: np.ndarray) -> bool:
+    return array.tobytes() == other.tobytes()
 
 
 def _is_triangle(array: np.ndarray) -> bool:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from . import on_torch_weights as weights
 from .counting_torch import count
 from .protocol import INPUTS, Adapter, Build, Call, DType, Mask, Meaning, Memory, Result
+from .same_objects import as_before
 from .storage import Slot, assembled
 
 DTYPES: Mapping[DType, torch.dtype] = {
@@ -125,7 +126,11 @@ class TorchAdapter(Adapter):
     def call(self, module: Built, call: Call) -> Result:
         """Call the module on the variant named by the call."""
         mode = self.mode(call)
-        inputs = self.inputs(call, mode) if call.cotangent is not None else self._objects(module, call, mode)
+        inputs = self.inputs(call, mode)
+        if call.cotangent is None:  # a tensor with a gradient is of one call
+            inputs = replace(
+                inputs, **as_before(module.given, call, vars(inputs), same_bits, itself=mode.itself)
+            )
         held = {**dict(inputs.items()), **module.returned}
         before = {name: value.clone() for name, value in held.items()}
         differentiate = call.cotangent is not None
@@ -176,23 +181,6 @@ class TorchAdapter(Adapter):
         padding = None if call.padding is None else as_tensor(call.padding == (self.padding_true == "attend"))
         mask, padding = (None if x is None else laid_out(x, call.memory) for x in (mask, padding))
         return Inputs(**given, mask=mask, padding=padding)
-
-    def _objects(self, module: Built, call: Call, mode: Mode) -> Inputs:
-        """Return the arguments; an array given to this module in the call before is the same tensor again.
-
-        So it is in a program, and whoever keeps what was made of a key by its identity is found out.
-        """
-        inputs = self.inputs(call, mode)
-        if mode.itself or call.shared or call.memory != "contiguous":  # a matter of paths, not of state
-            module.given.clear()
-            return inputs
-        own = module.given
-        again = {name: own[name][1] for name in INPUTS if name in own and own[name][0] is getattr(call, name)}
-        again = {name: x for name, x in again.items() if same_bits(x, getattr(inputs, name))}
-        inputs = replace(inputs, **again)
-        module.given.clear()
-        module.given.update({name: (getattr(call, name), getattr(inputs, name)) for name in INPUTS})
-        return inputs
 
     def _attend(self, module: nn.Module, call: Call, mode: Mode, inputs: Inputs) -> Returned:
         training = call.training or mode.training
