@@ -236,25 +236,29 @@ class ScaledFromTenthCall(Steps):
         return super().scores(Q, K) * (1.0 if self.calls < 10 else self.scale())
 
 
+class Buffering(OnResult):
+    """Has one array for all results of a shape and a type."""
+
+    def in_buffer(self, array: Array) -> Array:
+        """Return the values in the array that the first such result came in."""
+        buffers: dict[object, Array] = self.__dict__.setdefault("buffers", {})
+        buffer = buffers.setdefault((tuple(array.shape), str(array.dtype)), array)
+        if buffer is not array:
+            self.overwrite(buffer, array)
+        return buffer
+
+
 @fault("PURE-STATE", on=MUTABLE)
-class AnswersInOneBuffer(OnResult):
+class AnswersInOneBuffer(Buffering):
     """Every answer of a shape is written into the same array, that of the answer before."""
 
     def result(self, output: Array, weights: Array, Q: Array) -> tuple[Array, Array]:
-        buffers: dict[object, Array] = self.__dict__.setdefault("buffers", {})
-        buffer = buffers.setdefault((tuple(output.shape), str(output.dtype)), output)
-        if buffer is not output:
-            self.overwrite(buffer, output)
-        return buffer, weights
+        return self.in_buffer(output), weights
 
 
 @fault("PURE-STATE", on=MUTABLE)
-class WeightsInOneBuffer(OnResult):
+class WeightsInOneBuffer(Buffering):
     """All attention weights of a shape are written into the same array, that of the call before."""
 
     def result(self, output: Array, weights: Array, Q: Array) -> tuple[Array, Array]:
-        buffers: dict[object, Array] = self.__dict__.setdefault("buffers", {})
-        buffer = buffers.setdefault((tuple(weights.shape), str(weights.dtype)), weights)
-        if buffer is not weights:
-            self.overwrite(buffer, weights)
-        return output, buffer
+        return output, self.in_buffer(weights)
