@@ -15,6 +15,7 @@ from textwrap import dedent
 import pytest
 from headcheck.adapters.subjects import load
 from headcheck.engine import Judgement, Subject
+from headcheck.lines import in_sequence
 from headcheck.pool import PROFILES
 from headcheck.reference.faults.catalogue import fault_named
 from headcheck.session import InProcess
@@ -187,3 +188,12 @@ def test_a_class_of_a_file_stands_alone(tmp_path: Path) -> None:
         )
         assert done.returncode == code, done.stderr
         assert code == 0 or "AssertionError" in done.stderr
+
+
+def test_in_a_sequence_what_is_made_of_another_query_is_made_anew() -> None:
+    def script(query: int) -> list[str]:
+        made = ["module = Attention()", f"query = {query}", "key = value = query"]
+        return [*made, "output, weights = module(query, key, value)", "output = output.numpy()"]
+
+    assert in_sequence([script(1), script(2)]) == [*script(1), *script(2)[1:]]
+    assert in_sequence([script(1), script(1)]) == [*script(1), *script(1)[3:]]
