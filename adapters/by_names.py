@@ -197,7 +197,8 @@ class ByNames(Adapter):
     @cached_property
     def forward(self) -> discovery.Matched:
         """The parameters of the method that attends."""
-        return discovery.forward(self.function(self.trial_module), self.subject_name)
+        module = self.trial_module
+        return discovery.forward(self.function(module), self.subject_name, type(module))
 
     @cached_property
     def trial_call(self) -> Call:

@@ -13,7 +13,7 @@ from typing import Any
 
 from .configurations import CONSTRUCTOR_ROLES, VARIADIC, Configuration, configured
 from .names import CONSTRUCTOR, FORWARD, LISTS, STAGES, normal, projection, table, usual
-from .protocol import Build, SubjectError
+from .protocol import INPUTS, Build, SubjectError
 
 MASKS = {"mask", "additive", "padding", "lengths"}
 LONGEST = 1024  # for constructors that want the longest sequence
@@ -67,7 +67,7 @@ def constructor(implementation: Callable[..., Any], subject: str) -> Matched:
 
     SubjectError where a required one is unknown, or where there is none for d_model or num_heads.
     """
-    parameters = _parameters(implementation, subject)
+    parameters = _parameters(implementation, subject, _initialisers(implementation), CONSTRUCTOR_ROLES)
     title = _written(implementation, parameters)
     names = _by_role(parameters, CONSTRUCTOR_ROLES)
     required = frozenset(p.name for p in parameters if p.default is p.empty)
@@ -116,12 +116,13 @@ def constructor_values(build: Build, configuration: type | None = None) -> dict[
     return values | {"config": configured(values, configuration) if configuration else Configuration(values)}
 
 
-def forward(function: Callable[..., Any], subject: str) -> Matched:
+def forward(function: Callable[..., Any], subject: str, implementation: type = object) -> Matched:
     """Match the parameters of the method that attends, its ``self`` left out.
 
+    ``implementation`` is its class: a method that takes ``*args`` passes them to the one it overrides.
     SubjectError where queries cannot be told from keys and values, or where a required one is unknown.
     """
-    parameters = _parameters(function, subject)
+    parameters = _parameters(function, subject, _overridden(implementation, function), _FORWARD_ROLES)
     if parameters and parameters[0].name == "self":
         parameters = parameters[1:]
     title = _written(function, parameters)
@@ -148,6 +149,12 @@ def forward(function: Callable[..., Any], subject: str) -> Matched:
             + advice(subject)
         )
     return _matched(title, parameters, names)
+
+
+def attending(kind: type) -> str:
+    """Return "forward" or "__call__", whichever the nearest class defines (forward, of both); "" for none."""
+    both = ("forward", "__call__")
+    return next((name for base in kind.__mro__ for name in both if name in vars(base)), "")
 
 
 def masks_padding(matched: Matched) -> bool:
@@ -216,8 +223,13 @@ def _held(role: str, found: Mapping[str, str]) -> bool:
     return role in found or ((role != "W_o" or "W_list" in found) and any(name in found for name in packed))
 
 
-def _parameters(function: Callable[..., Any], subject: str) -> list[inspect.Parameter]:
-    """Return the named parameters; where a class passes **kwargs on, those of the class it passes them to."""
+def _parameters(
+    function: Callable[..., Any],
+    subject: str,
+    inherited: Iterable[Callable[..., Any]],
+    roles: Mapping[str, str],
+) -> list[inspect.Parameter]:
+    """Return the named parameters; of a function that takes others too, those of what it passes them to."""
     try:
         listed = list(inspect.signature(function).parameters.values())
     except (TypeError, ValueError):
@@ -225,15 +237,45 @@ def _parameters(function: Callable[..., Any], subject: str) -> list[inspect.Para
         raise SubjectError(
             f"{subject}: the parameters of {name} cannot be read.\n{advice(subject)}"
         ) from None
-    bases = function.__mro__[1:-1] if isinstance(function, type) else ()
-    if isinstance(function, type) and all(p.kind in VARIADIC for p in listed):  # a metaclass's __call__
-        bases = function.__mro__[:-1]
-    initialisers = [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
-    while initialisers and any(p.kind in VARIADIC for p in listed):
-        inherited = list(inspect.signature(initialisers.pop(0)).parameters.values())[1:]
+    for passed_to in inherited:
+        if not any(p.kind in VARIADIC for p in listed):
+            break
+        theirs = list(inspect.signature(passed_to).parameters.values())[1:]
+        given = _given(listed, roles)
         named = [p for p in listed if p.kind not in VARIADIC]
-        listed = [*named, *(p for p in inherited if p.name not in {n.name for n in named})]
+        known = {p.name for p in named}
+        listed = [*named, *(p for p in theirs if p.name not in known and not _played(p, given, roles))]
     return [p for p in listed if p.kind not in VARIADIC]
+
+
+def _given(listed: Iterable[inspect.Parameter], roles: Mapping[str, str]) -> set[str]:
+    """Return the roles that a function fills itself: forward(self, x, **kwargs) has three for one x."""
+    given = {roles.get(normal(p.name), "") for p in listed if p.kind not in VARIADIC}
+    positional = any(p.kind is inspect.Parameter.VAR_POSITIONAL for p in listed)
+    return given | {*INPUTS} if given & {"query", "self"} and not positional else given
+
+
+def _played(parameter: inspect.Parameter, given: set[str], roles: Mapping[str, str]) -> bool:
+    """Return whether a parameter that must be passed is by its role one that the function itself passes."""
+    return parameter.default is parameter.empty and roles.get(normal(parameter.name)) in given
+
+
+def _initialisers(implementation: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Return the constructors to which that of a class can pass its arguments on, nearest first."""
+    if not isinstance(implementation, type):
+        return []
+    listed = inspect.signature(implementation).parameters.values()
+    own = all(p.kind in VARIADIC for p in listed)  # a metaclass's __call__
+    bases = implementation.__mro__[0 if own else 1 : -1]
+    return [vars(base)["__init__"] for base in bases if "__init__" in vars(base)]
+
+
+def _overridden(implementation: type, method: Callable[..., Any]) -> list[Callable[..., Any]]:
+    """Return the methods that one of a class overrides, nearest first, and forward after __call__."""
+    bases = implementation.__mro__
+    name = next((name for base in bases for name, held in vars(base).items() if held is method), "")
+    names = (name, "forward") if name == "__call__" else (name,)
+    return [vars(base)[name] for name in names for base in bases if name in vars(base)][1:]
 
 
 def _by_role(parameters: Iterable[inspect.Parameter], roles: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

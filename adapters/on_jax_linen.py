@@ -39,7 +39,9 @@ class Bound:
         token = jnp.zeros((1, 1, max(build.d_model, 1)))  # what it makes of a width of zero is its own affair
         values: dict[str, Any] = dict.fromkeys(("query", "key", "value", "memory"), token)
         values |= {"training": False, "deterministic": True}
-        positional, keywords = discovery.forward(type(module).__call__, subject).arguments(values)
+        positional, keywords = discovery.forward(type(module).__call__, subject, type(module)).arguments(
+            values
+        )
         variables = module.init(jax.random.key(build.seed), *positional, **keywords)
         return cls(module, dict(variables["params"]))
 

@@ -41,8 +41,8 @@ class Method:
     """
 
     def __init__(self, objects: Objects, said: Mapping[str, Any]):
-        self.name = "forward" if hasattr(objects.trial, "forward") else "__call__"
-        self.matched = discovery.forward(objects.function, objects.subject)
+        self.name = objects.attending
+        self.matched = discovery.forward(objects.function, objects.subject, objects.made)
         self.single = False  # takes one example at a time, without an axis for the batch
         self._objects = objects
         self._said = said

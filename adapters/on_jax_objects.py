@@ -77,10 +77,19 @@ class Objects:
 
     @property
     def function(self) -> Callable[..., Any]:
-        """The method that attends, as its class defines it: forward, or __call__ where there is none."""
-        kind = type(self.trial.module if isinstance(self.trial, Bound) else self.trial)
-        function: Callable[..., Any] = kind.__call__ if not hasattr(self.trial, "forward") else kind.forward
+        """The method that attends, as its class defines it: forward or __call__."""
+        function: Callable[..., Any] = getattr(self.made, self.attending)
         return function
+
+    @property
+    def attending(self) -> str:
+        """Its name."""
+        return discovery.attending(type(self.trial)) or "__call__"
+
+    @property
+    def made(self) -> type:
+        """The class of the objects."""
+        return type(self.trial.module if isinstance(self.trial, Bound) else self.trial)
 
     @cached_property
     def stateful(self) -> bool:

@@ -115,7 +115,7 @@ class ClassAdapter(ByNames):
     def make(self, build: Build) -> Any:
         """Call the constructor with the arguments that it has."""
         module = self.constructed(build)
-        if not hasattr(module, "forward") and not callable(module):
+        if not discovery.attending(type(module)):
             raise SubjectError(f"{self.subject_name}: {in_words(module)} has neither forward nor __call__.")
         return module
 
@@ -177,9 +177,8 @@ class ClassAdapter(ByNames):
         return script(self, self.accepted(call), of)
 
     def function(self, module: Any) -> Callable[..., Any]:
-        """Return forward, or __call__ where the class has none."""
-        kind = type(module)
-        function: Callable[..., Any] = getattr(kind, "forward", None) or kind.__call__
+        """Return forward or __call__."""
+        function: Callable[..., Any] = getattr(type(module), discovery.attending(type(module)))
         return function
 
     def plain(self, module: Any, call: Call) -> Any:
@@ -264,7 +263,7 @@ class ClassAdapter(ByNames):
     def _passed(self, module: Any, call: Call, inputs: Mapping[str, Any]) -> Any:
         asked = self.asks_for_weights(call)
         positional, keywords = self.arguments(call, inputs, training=call.training, weights=asked)
-        return getattr(module, "forward", module)(*positional, **keywords)
+        return getattr(module, discovery.attending(type(module)))(*positional, **keywords)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .discovery import stages
+from .discovery import attending, stages
 from .importing import name_of
 from .literals import assign, with_imports
 from .projections import at
@@ -70,7 +70,7 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
         twin = next((other for other, seen in inputs.items() if seen is array), name)
         lines += [f"{name} = {twin}"] if twin != name else _array(name, array, call)
     symbols = {name: Symbol(name) for name in inputs}
-    method = "module.forward" if hasattr(module, "forward") else "module"
+    method = "module.forward" if attending(type(module)) == "forward" else "module"
     asked = adapter.asks_for_weights(call)
     given = adapter.arguments(call, symbols, training=call.training, weights=asked)
     attend = written(method, *given)

@@ -83,7 +83,7 @@ class ClassAdapter(ByNames, TorchAdapter):
 
     def _materialise(self, module: nn.Module, build: Build) -> None:
         """Call a module whose lazy layers take their sizes from the first call."""
-        matched = discovery.forward(self.function(module), self.subject_name)
+        matched = discovery.forward(self.function(module), self.subject_name, type(module))
         token = torch.zeros(1, 1, max(build.d_model, 1))
         positional, keywords = matched.arguments(dict.fromkeys(("query", "key", "value", "memory"), token))
         with torch.no_grad():

@@ -49,9 +49,10 @@ def stub(reference: str) -> str:
         kind = type(implementation).__name__
         raise SubjectError(f"{reference}: is of type {kind}; expected a class, or a function that makes one.")
     name, on_torch = name_of(reference, implementation), framework_of(implementation) == "torch"
-    attends = getattr(implementation, "forward", None) or implementation.__call__
+    made_of = implementation if isinstance(implementation, type) else object
+    attends = getattr(implementation, discovery.attending(made_of) or "__call__")
     constructor = _tried(lambda: discovery.constructor(implementation, reference))
-    forward = _tried(lambda: discovery.forward(attends, reference))
+    forward = _tried(lambda: discovery.forward(attends, reference, made_of))
     parts = _tried(lambda: _parts(implementation, reference))
     made = written(name, *_arguments(constructor, SETTINGS, "d_model", "num_heads"))
     options = {option: value for option, value in OPTIONS.items() if constructor and option in constructor}

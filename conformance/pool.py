@@ -58,7 +58,7 @@ class Profile:
     shapes: int  # of the alphabet
     shrink_calls: int
     shrink_seconds: float
-    full: bool = True  # runs every applicable MUST
+    full: bool = True  # tries enough to call a subject conformant
     deep: bool = False
 
 

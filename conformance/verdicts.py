@@ -132,7 +132,7 @@ class Run:
     requirements: tuple[RequirementInfo, ...]
     subjects: tuple[SubjectRecord, ...]
     verdicts: tuple[Verdict, ...]
-    full: bool = True  # every applicable MUST was run
+    full: bool = True  # every applicable MUST was run, on more than the few examples of smoke
     complete: bool = True
     strict: bool = False
     problems: tuple[str, ...] = ()  # what is wrong with the run's own inputs, e.g. an expired known failure

@@ -119,10 +119,13 @@ class Standing:
         undecided = sum(v.level is Level.MUST and v.status is Status.INCONCLUSIVE for v in self.verdicts)
         reasons = (
             ("the run was interrupted", not self.run.complete),
-            ("not every MUST was run", not self.run.full),
+            (self._in_part(), not self.run.full),
             (counted(undecided, "MUST is", "MUSTs are") + " inconclusive", undecided > 0),
         )
         return enumerated([reason for reason, holds in reasons if holds])
+
+    def _in_part(self) -> str:
+        return "smoke tries few examples" if self.run.profile == "smoke" else "not every MUST was run"
 
     def _why_not_judged(self) -> str:
         if self.record.error:

@@ -81,6 +81,47 @@ def test_arguments_that_a_class_passes_on() -> None:
     }
 
 
+class Attention:
+    def forward(self, Q: object, K: object, V: object, mask: object = None) -> object: ...
+
+
+class PassesAll(Attention):
+    def forward(self, *a: object, **k: object) -> object: ...
+
+
+class PassesOthers(Attention):
+    def forward(self, Q: object, *args: object, **kwargs: object) -> object: ...
+
+
+class PassesOptions(Attention):
+    def forward(self, x: object, **kwargs: object) -> object: ...
+
+
+class Calls(Attention):
+    def __call__(self, *a: object, **k: object) -> object: ...
+
+
+@pytest.mark.parametrize(
+    ("subclass", "named"),
+    [
+        (PassesAll, {"query": ("Q",), "key": ("K",), "value": ("V",), "mask": ("mask",)}),
+        (PassesOthers, {"query": ("Q",), "key": ("K",), "value": ("V",), "mask": ("mask",)}),
+        (PassesOptions, {"query": ("x",), "mask": ("mask",)}),
+    ],
+)
+def test_arguments_that_a_method_passes_to_the_one_it_overrides(
+    subclass: type[Attention], named: dict[str, tuple[str, ...]]
+) -> None:
+    matched = discovery.forward(subclass.forward, "m:f", subclass)
+    assert dict(matched.names) == named
+    assert matched.required == {name for names in named.values() for name in names} - {"mask"}
+
+
+def test_the_method_that_attends_is_that_of_the_nearest_class() -> None:
+    kinds = (Attention, PassesAll, Calls, int)
+    assert [discovery.attending(kind) for kind in kinds] == ["forward", "forward", "__call__", ""]
+
+
 def test_a_configuration_answers_by_any_name_and_says_what_it_was_asked() -> None:
     config = ARGUMENTS["config"]
     assert (config.n_embd, config.hidden_size, config.num_attention_heads) == (12, 12, 3)

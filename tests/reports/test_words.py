@@ -59,6 +59,11 @@ def test_under_strict_a_deviation_is_a_failure_and_no_remark() -> None:
             "No failure found in",
         ),
         (
+            replace(only(sample(), RIGHT), full=False, profile="smoke"),
+            "breaks none of the requirements judged, but smoke tries few examples",
+            "No failure found in",
+        ),
+        (
             replace(only(sample(), RIGHT), complete=False),
             "breaks none of the requirements judged, but the run was interrupted",
             "No failure found in",
