@@ -11,7 +11,7 @@ from ..cases import Case
 from ..observation import Failure, Shown
 from ..specification import MUST, SHOULD, requirement
 
-INDIVISIBLE = ((12, 5), (8, 3), (10, 4), (7, 2), (2, 4))
+INDIVISIBLE = ((12, 5), (8, 3), (10, 4), (7, 2), (2, 4), (100, 8), (512, 24))
 NOT_POSITIVE = ((8, 0), (8, -2), (0, 2), (-8, 2), (0, 0))
 DIVISIBLE = ((1, 1), (8, 1), (8, 8), (9, 3), (10, 2), (14, 2), (15, 5), (64, 16))
 
