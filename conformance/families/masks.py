@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 from headcheck.adapters.protocol import Mask
-from headcheck.reference.dtypes import FORMATS, quantise
+from headcheck.reference.dtypes import FORMATS
 
 from ..attend import Attend
 from ..cases import Case
+from ..causality import before, changed_from, late, meant
 from ..empty_rows import emptied_together, empty_rows_lawful, keyless, not_finite
 from ..histories import needed
 from ..masking import (
@@ -25,8 +26,8 @@ from ..masking import (
     sunk,
     together,
 )
-from ..observation import Failure, NotMet, Observation, Shown
-from ..pool import LARGE, TILE
+from ..observation import Failure, NotMet, Shown
+from ..pool import TILE
 from ..specification import INFO, MUST, masked, requirement, situated, unmasked
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
@@ -255,26 +256,6 @@ def causal(attend: Attend, case: Case) -> Failure | None:
     return replace(failure, message=f"causal with n_q={case.n_q}, n_k={case.n_k}: {meant(seen, case)}")
 
 
-def meant(seen: Observation, case: Case) -> str:
-    """Return which causal mask explains an output, in words."""
-    alignment = seen.expected.conventions.causal_alignment
-    gap = case.n_k - case.n_q
-    start = gap if alignment == "bottom-right" else 0
-    known = {start - 1: "one key fewer than declared", start + 1: "one key more than declared"}
-    if gap:
-        other = "top-left" if alignment == "bottom-right" else "bottom-right"
-        known[0 if alignment == "bottom-right" else gap] = f"aligned {other}, declared {alignment}"
-    known[case.n_k] = "the causal flag is ignored"
-    for offset, words in known.items():
-        allowed = np.tri(case.n_q, case.n_k, offset, dtype=bool)[None, None]
-        twin = replace(seen.call, causal=False, mask=Mask(np.broadcast_to(allowed, seen.weights_shape)))
-        conventions = replace(seen.expected.conventions, mask_shapes=("B h n_q n_k",))
-        expectation = replace(seen.expected, call=twin, conventions=conventions)
-        if replace(seen, call=twin, expectation=expectation).departs_from_oracle() is None:
-            return words
-    return "the result is that of no causal mask known"
-
-
 @requirement(
     "MASK-FUTURE",
     MUST,
@@ -288,24 +269,13 @@ def meant(seen: Observation, case: Case) -> str:
 )
 def future(attend: Attend, case: Case) -> Failure | None:
     """Under the causal flag nothing at a later key or value changes what comes before it."""
-    call = case.call
-    shift = case.n_k - case.n_q if attend.conventions.causal_alignment == "bottom-right" else 0
-    first, size = (case.n_k + 1) // 2, 1.0  # of the keys that change, and by how much
-    if case.n_k >= LARGE:  # each has a small share, and positions are rounded where they are largest
-        first, size = case.n_k * 15 // 64 * 4, 32.0 if case.itself else 1024.0
-    early = np.flatnonzero(np.arange(case.n_q) + shift < first)
+    first = late(case)
+    early = before(attend.conventions, case, first)
     if not early.size or first >= case.n_k:
         raise NotMet("no query comes before a key")
-    later = (np.arange(case.n_k) >= first)[:, None]
-    key = np.where(later, 2.0 - call.key, call.key)
-    value = np.where(later, size * (2.0 - call.value), call.value)
-    key, value = quantise(key, case.dtype), quantise(value, case.dtype)
-    changed = replace(call, key=key, value=value)
-    if case.itself:
-        changed = replace(call, query=value, key=value, value=value)
-    before, after = attend(call, changed)
+    plain, changed = attend(case.call, changed_from(case, first))
     words = f"a change of the keys from {first} on changes the output of a query that may not see them"
-    return after.output.on_axis(1, early).departs_from(before.output.on_axis(1, early), words)
+    return changed.output.on_axis(1, early).departs_from(plain.output.on_axis(1, early), words)
 
 
 @requirement(
