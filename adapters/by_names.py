@@ -216,6 +216,8 @@ class ByNames(Adapter):
     @cached_property
     def answer(self) -> Answer:
         """Where the class leaves its results, by a plain call."""
+        if self.untried:
+            return Answer(note="a plain call ends its process, or never ends", raised=True)
         try:
             return self._answered(self.layout)
         except BaseException as error:  # judged where it is met again, with its case and its proof

@@ -43,6 +43,11 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
 PLURAL = {"mask_forms", "mask_shapes", "dtypes"}
 
 
+def to_declare(key: str, value: str) -> str:
+    """Return the end of a sentence about what would be right if the class said so of itself."""
+    return f'; if that is meant, declare it in the class: headcheck = {{"{key}": "{value}"}}'
+
+
 def declared(implementation: Any, subject: str) -> dict[str, Any]:
     """Return what a class says of itself; SubjectError where a key or a value is unknown."""
     said = getattr(implementation, "headcheck", {})

@@ -226,6 +226,7 @@ class Adapter(ABC):
     """
 
     subject_seconds: float | None = None  # CPU time inside `subject()` so far
+    untried: bool = False  # a call on trial ended the process: declare() has to do without
 
     @contextmanager
     def subject(self) -> Iterator[None]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from headcheck.adapters.protocol import Adapter
@@ -78,15 +80,20 @@ def session(subject: str | type | Adapter | Callable[..., Any], *, isolate: bool
         return Isolated(subject) if isolate else InProcess(load(subject))
     if isolate:
         raise ValueError('only a reference like "package.module:Name" can be judged in its own process')
-    return InProcess(subject if isinstance(subject, Adapter) else adapt(subject))
+    if isinstance(subject, Adapter):
+        return InProcess(subject)
+    return InProcess(adapt(subject, "" if isinstance(subject, partial) else name_of(subject)))
 
 
 def name_of(subject: str | type | Adapter | Callable[..., Any]) -> str:
-    """Return what a report calls a subject."""
+    """Return what a report calls a subject; one of a script that runs is named by the script's path."""
     if isinstance(subject, str):
         return subject
-    named = subject if isinstance(subject, type) or not isinstance(subject, Adapter) else type(subject)
-    return f"{named.__module__}:{getattr(named, '__qualname__', type(named).__qualname__)}"
+    named: Any = subject
+    if isinstance(subject, Adapter) or not hasattr(subject, "__qualname__"):
+        named = type(subject)
+    script = getattr(sys.modules["__main__"], "__file__", None) if named.__module__ == "__main__" else None
+    return f"{script or named.__module__}:{named.__qualname__}"
 
 
 def known_profile(name: str) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from headcheck.adapters.declared import to_declare
 from headcheck.adapters.protocol import Call, Conventions, Mask
 from headcheck.reference.dtypes import quantise
 
@@ -42,16 +43,17 @@ def meant(seen: Observation, case: Case) -> str:
     alignment = seen.expected.conventions.causal_alignment
     gap = case.n_k - case.n_q
     start = gap if alignment == "bottom-right" else 0
-    known = {start - 1: "one key fewer than declared", start + 1: "one key more than declared"}
+    known = {start - 1: "one key fewer than expected", start + 1: "one key more than expected"}
     if gap:
         other = "top-left" if alignment == "bottom-right" else "bottom-right"
-        known[0 if alignment == "bottom-right" else gap] = f"aligned {other}, declared {alignment}"
+        words = f"aligned {other}, expected {alignment}{to_declare('causal_alignment', other)}"
+        known[0 if alignment == "bottom-right" else gap] = words
     known[case.n_k] = "the causal flag is ignored"
-    for offset, words in known.items():
+    for offset, explanation in known.items():
         allowed = np.tri(case.n_q, case.n_k, offset, dtype=bool)[None, None]
         twin = replace(seen.call, causal=False, mask=Mask(np.broadcast_to(allowed, seen.weights_shape)))
         conventions = replace(seen.expected.conventions, mask_shapes=("B h n_q n_k",))
         expectation = replace(seen.expected, call=twin, conventions=conventions)
         if replace(seen, call=twin, expectation=expectation).departs_from_oracle() is None:
-            return words
+            return explanation
     return "the result is that of no causal mask known"

@@ -12,6 +12,7 @@ from functools import cache
 from typing import Literal
 
 import numpy as np
+from headcheck.adapters.declared import to_declare
 from headcheck.adapters.protocol import Call
 
 from .attend import Attend
@@ -41,7 +42,8 @@ def matches(failure: Failure, attend: Attend) -> tuple[str, ...]:
     for name, words in _known():
         answer = _answer(name, call, expectation, quantity)
         if answer is not None and answer.shape == actual.shape and _within(actual, answer, lawful):
-            explained.append(words)
+            other = "attend" if conventions.mask_true == "block" else "block"
+            explained.append(words + (to_declare("mask_true", other) if name == "MaskInverted" else ""))
     return tuple(dict.fromkeys(explained))[:MOST]
 
 

@@ -86,7 +86,7 @@ def compare(old: Run, new: Run) -> Diff:
         name: [] for name in ("new", "fixed", "changed", "unchanged", "unmatched")
     }
     for change in _changes(old, new):
-        groups[_group(change.before, change.after)].append(change)
+        groups[_group(change.before, change.after, strict=new.strict)].append(change)
     return Diff(
         before=_side(old),
         after=_side(new),
@@ -107,9 +107,12 @@ def _changes(old: Run, new: Run) -> Iterator[Change]:
         )
 
 
-def _group(before: Verdict | None, after: Verdict | None) -> str:
-    """Return the group of a pair of verdicts."""
-    failed_before, fails = (one is not None and failed(one) for one in (before, after))
+def _group(before: Verdict | None, after: Verdict | None, *, strict: bool) -> str:
+    """Return the group of a pair of verdicts; to deviate is to fail where the later run is strict."""
+    failed_before, fails = (
+        one is not None and failed(one) and (strict or one.status is not Status.DEVIATES)
+        for one in (before, after)
+    )
     if fails and not failed_before:
         return "new"
     if failed_before and after is not None and after.status in _HOLDS:

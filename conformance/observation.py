@@ -136,7 +136,10 @@ class Measured:
         return self._compare(expected, self.lawful, self.floor, message, grounds)
 
     def departs_from(self, other: Measured, message: str) -> Failure | None:
-        """Compare with another measured quantity; the one further from the oracle is called wrong."""
+        """Compare with another measured quantity; the one further from the oracle is called wrong.
+
+        NotMet where they differ in nothing but what is NaN or infinity in both, which says nothing.
+        """
         if self.values.shape != other.values.shape:
             return Failure(
                 f"{message}: shape {self.values.shape}, expected {other.values.shape}",
@@ -179,7 +182,8 @@ class Measured:
         error = np.where(np.isposinf(bound), 0.0, np.abs(self.values - self.exact()))
         if not np.isfinite(error).all():
             return float("inf")
-        return float(np.max(error / bound, initial=0.0))
+        with np.errstate(over="ignore"):  # a large error over a small bound
+            return float(np.max(error / bound, initial=0.0))
 
     def _compare(
         self,
@@ -190,12 +194,16 @@ class Measured:
         grounds: str,
     ) -> Failure | None:
         expected = np.broadcast_to(expected, self.values.shape)
-        error = np.abs(self.values - expected)
+        with np.errstate(invalid="ignore"):
+            error = np.abs(self.values - expected)
         if np.array_equal(self.values, expected) or np.all(error <= floor()):
             return None
         bound = lawful()
-        if np.all((error <= bound) | np.isposinf(bound)):
+        fine = (error <= bound) | np.isposinf(bound)
+        if np.all(fine):
             return None
+        if np.all(fine | ~(np.isfinite(self.values) | np.isfinite(expected))):
+            raise NotMet(f"NaN or infinity in both {self.quantity}s that are compared")
         if not np.isfinite(self.values).all() and np.isfinite(expected).all():
             message = f"{message}: NaN or infinity in the {self.quantity}"
         return Failure(message, self.quantity, self.values, expected, bound, self.call, grounds=grounds)

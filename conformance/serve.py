@@ -41,8 +41,9 @@ class Server:
         self._adapter = adapter
         self._own_process = own_process
 
-    def load(self) -> None:
-        """Do nothing: that there is a server is the answer."""
+    def load(self, *, untried: bool) -> None:
+        """Take note whether the subject may be called on trial; that there is a server is the answer."""
+        self._adapter.untried = untried
 
     def declare(self) -> Declaration:
         """Return the adapter's declaration; SubjectError where the subject cannot be driven."""

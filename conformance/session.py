@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from headcheck.adapters.protocol import Adapter, Build, Call, Declaration, Outcome, Raised
     from headcheck.reference.parameters import Parameters
 
-IMPORTS = 300.0  # seconds that importing a subject may take
-TRIALS = 5  # times the seconds of one call that an adapter may take to try a subject out
+IMPORTS = 120.0  # seconds that importing a subject may take
+TRIALS = 2  # times the seconds of one call that an adapter may take to try a subject out
 
 
 class Session(ABC):
@@ -93,6 +93,7 @@ class Isolated(Session):
     def __init__(self, reference: str, *, timeout: float = 60.0):
         self.reference = reference
         self._timeout = timeout
+        self._untried = False  # a call on trial has ended a worker
         self._start()
         self._ask("declare")
         self._declaring = True
@@ -100,30 +101,49 @@ class Isolated(Session):
     def _start(self) -> None:
         """Start a worker that loads the subject first, which counts towards no call's time."""
         self._worker, self._loaded = Worker(), False
-        self._ask("load")
+        self._ask("load", untried=self._untried)
 
     def _ask(self, verb: str, *arguments: Any, **options: Any) -> None:
         self._worker.ask("headcheck.serve:perform", self.reference, verb, arguments, options)
 
     def _answer(self, timeout: float) -> Any:
-        if not self._loaded:
-            try:
-                self._worker.answer(IMPORTS)
-            except (Crashed, TimedOut) as death:
-                raise SubjectError(f"{self.reference}: {death} while it was imported.") from None
-            self._loaded = True
         try:
+            if not self._loaded:
+                self._worker.answer(IMPORTS)
+                self._loaded = True
             return self._worker.answer(timeout)
         except (Crashed, TimedOut):
+            imported = self._loaded
             self._start()
+            if not imported:  # or it died of the question behind, so soon that the two cannot be told apart
+                self._import_alone()
             raise
 
+    def _import_alone(self) -> None:
+        """Wait for the import with nothing asked behind it; SubjectError where it ends the worker."""
+        try:
+            self._worker.answer(IMPORTS)
+        except (Crashed, TimedOut) as death:
+            raise SubjectError(f"{self.reference}: {death} while it was imported.") from None
+        self._loaded = True
+
     def declare(self) -> Declaration:
-        """Return the adapter's declaration, first asked for when the worker was started."""
+        """Return the adapter's declaration, first asked for when the worker was started.
+
+        Where a call on trial ends the worker, the next one declares without any, so that it is a requirement
+        that makes the call, and has a case to show for it.
+        """
         if not self._declaring:
             self._ask("declare")
         self._declaring = False
-        return cast("Declaration", self._answer(TRIALS * self._timeout))
+        try:
+            return cast("Declaration", self._answer(TRIALS * self._timeout))
+        except (Crashed, TimedOut):
+            if self._untried:
+                raise
+        self._untried = True
+        self._perform("load", untried=True)
+        return self.declare()
 
     def clock(self) -> float:
         """Return the CPU seconds spent so far in both processes."""

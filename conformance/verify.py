@@ -6,7 +6,6 @@ what an implementation may answer in more than one way is read off it once and t
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -28,8 +27,10 @@ def verified(attend: Attend) -> tuple[Conventions, dict[str, str]]:
     """
     words: dict[str, str] = {}
     case = replace(PLAIN, dtype=most_precise(attend.declaration)).fitted(attend.declaration)
-    with suppress(Broken):  # it ends its process: the requirements say so, with proof
+    try:
         attend.outcomes(case.call)  # what is not as the protocol has it is said before anything is judged
+    except Broken:  # it ends its process, or never ends: the requirements say so, with proof
+        return attend.conventions, words
     if {"parameters", "read"} <= attend.declaration.capabilities:
         words["weights"] = _round_trip(attend, case)
     conventions = _softmax_precision(attend, words)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ..verdicts import Verdict
 
 FIXED, STILL_FAILING, CANNOT = "fixed", "still failing", "cannot be built"
+STILL_DEVIATING = "still deviating"  # from a SHOULD, which fails nothing
 
 
 @click.command(name="replay", cls=UsageCommand)
@@ -22,14 +23,18 @@ FIXED, STILL_FAILING, CANNOT = "fixed", "still failing", "cannot be built"
 @click.argument("id", required=False)
 @click.option("--subject", metavar="SUBJECT", help="Only the failures of this subject.")
 @click.option("--script", is_flag=True, help="Print the scripts instead of running anything.")
+@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", default=60.0, show_default=True,
+              help="The longest that one call may take.")  # fmt: skip
 @click.option("--isolate/--no-isolate", default=True, show_default=True,
               help="Run each subject in a process of its own.")  # fmt: skip
-def command(results: Path, id: str | None, subject: str | None, script: bool, isolate: bool) -> int:
+def command(
+    results: Path, id: str | None, subject: str | None, script: bool, timeout: float, isolate: bool
+) -> int:
     """Make recorded failures happen again, or see them mended.
 
     All of RESULTS.json, or those of one requirement.
 
-    Exit status: 0 all fixed, 1 still failing, 4 cannot be built, 5 nothing to replay.
+    Exit status: 0 none still failing, 1 still failing, 4 cannot be built, 5 nothing to replay.
     """
     from ..identity import failed
     from ..record import RecordError, read
@@ -53,10 +58,10 @@ def command(results: Path, id: str | None, subject: str | None, script: bool, is
         return _print_scripts(verdicts)
     outcomes = []
     with quoting():
-        for verdict, outcome, why in _replayed(verdicts, isolate=isolate):
+        for verdict, outcome, why in _replayed(verdicts, timeout, strict=run.strict, isolate=isolate):
             say(f"{verdict.subject}  {verdict.requirement}  {outcome}{f': {why}' if why else ''}")
             outcomes.append(outcome)
-    counts = ((outcomes.count(word), word) for word in (FIXED, STILL_FAILING, CANNOT))
+    counts = ((outcomes.count(word), word) for word in (FIXED, STILL_FAILING, STILL_DEVIATING, CANNOT))
     say(", ".join(f"{count} {word}" for count, word in counts if count))
     if CANNOT in outcomes:
         return 4
@@ -74,13 +79,15 @@ def _print_scripts(verdicts: Sequence[Verdict]) -> int:
     return 0
 
 
-def _replayed(verdicts: Sequence[Verdict], *, isolate: bool) -> Iterator[tuple[Verdict, str, str]]:
+def _replayed(
+    verdicts: Sequence[Verdict], timeout: float, *, strict: bool, isolate: bool
+) -> Iterator[tuple[Verdict, str, str]]:
     """Yield each verdict with whether its failure still happens, and what was said of it."""
     from headcheck.adapters.protocol import SubjectError
 
     from .run import Sessions
 
-    sessions = Sessions(60.0, isolate=isolate)
+    sessions = Sessions(timeout, isolate=isolate)
     for name in dict.fromkeys(verdict.subject for verdict in verdicts):
         theirs = [verdict for verdict in verdicts if verdict.subject == name]
         try:
@@ -90,10 +97,10 @@ def _replayed(verdicts: Sequence[Verdict], *, isolate: bool) -> Iterator[tuple[V
             continue
         with session:
             for verdict in theirs:
-                yield verdict, *_again(verdict, session)
+                yield verdict, *_again(verdict, session, strict=strict)
 
 
-def _again(verdict: Verdict, session: Session) -> tuple[str, str]:
+def _again(verdict: Verdict, session: Session, *, strict: bool) -> tuple[str, str]:
     """Return whether a failure still happens on its own case, and what was said of it."""
     from ..cases import Case
     from ..engine import Judgement, Subject
@@ -124,6 +131,8 @@ def _again(verdict: Verdict, session: Session) -> tuple[str, str]:
     again = judgement.judge(requirement)
     if again.status is Status.PASS:
         return FIXED, ""
+    if again.status is Status.DEVIATES and not strict:
+        return STILL_DEVIATING, again.message
     if again.status in {Status.INCONCLUSIVE, Status.NOT_APPLICABLE, Status.BLOCKED, Status.HARNESS_ERROR}:
         return CANNOT, again.message
     return STILL_FAILING, again.message

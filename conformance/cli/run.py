@@ -115,6 +115,8 @@ def _outputs(options: dict[str, Any]) -> list[tuple[str, Path]]:
 
 def unwritable(path: Path) -> str:
     """Return why a file cannot be written, "" where it can; nothing is left of the attempt."""
+    if str(path) == "-":
+        return "expected the name of a file, or /dev/stdout"
     there = path.exists()
     if there and not (path.is_file() or path.is_dir()):
         return ""  # a pipe or a device, which would take the attempt for the text
