@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from headcheck.reference.parameters import Parameters
 
 IMPORTS = 120.0  # seconds that importing a subject may take
-TRIALS = 2  # times the seconds of one call that an adapter may take to try a subject out
+TRIALS, LEAST = 2, 10.0  # an adapter may try a subject out for so many times what one call may take, in s
 
 
 class Session(ABC):
@@ -137,7 +137,7 @@ class Isolated(Session):
             self._ask("declare")
         self._declaring = False
         try:
-            return cast("Declaration", self._answer(TRIALS * self._timeout))
+            return cast("Declaration", self._answer(max(TRIALS * self._timeout, LEAST)))
         except (Crashed, TimedOut):
             if self._untried:
                 raise
