@@ -14,6 +14,7 @@ Every key is optional:
     dtypes              of "float64", "float32", "bfloat16", "float16": those that the class is meant for
     softmax_dtype       "float32" where the softmax is computed in it whatever the inputs are
     stored              "in out" or "out in": how bare weight arrays are stored
+    split               "B h n d_k", "B n h d_k" or "h B n d_k": what its split_heads returns
     layout              "batch first" or "sequence first": the first axis of the arguments and the output
     always_causal       True where every call is causal and nothing switches that off
 """
@@ -25,7 +26,7 @@ from dataclasses import fields, replace
 from typing import Any, get_args
 
 from .importing import nearest
-from .protocol import Conventions, DType, MaskForm, SubjectError
+from .protocol import Conventions, DType, MaskForm, Split, SubjectError
 
 CHOICES: Mapping[str, tuple[Any, ...]] = {
     "mask_true": ("attend", "block"),
@@ -37,6 +38,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "dtypes": get_args(DType),
     "softmax_dtype": ("", "float32"),
     "stored": ("in out", "out in"),
+    "split": get_args(Split),
     "layout": ("batch first", "sequence first"),
     "always_causal": (True, False),
 }

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 DType = Literal["float64", "float32", "bfloat16", "float16"]
 MaskForm = Literal["bool", "int", "float", "additive"]
+Split = Literal["B h n d_k", "B n h d_k", "h B n d_k"]
 Layout = Literal["batch first", "sequence first", "one example"]
 Memory = Literal["contiguous", "transposed", "expanded", "sliced"]
 Meaning = Literal["attend", "block"]
@@ -182,6 +183,7 @@ class Conventions:
     causal_alignment: Literal["top-left", "bottom-right"] = "top-left"
     softmax_dtype: Literal["", "float32"] = ""  # precision of the softmax where it is not the input's
     layout: str = "batch first"  # of the implementation; whatever crosses the protocol is batch first
+    split: Split = "B h n d_k"  # the axes of what is split into heads, where the implementation shows it
 
 
 @dataclass(frozen=True)

@@ -361,4 +361,5 @@ def conventions_in_words(conventions: Conventions) -> dict[str, str]:
         "causal alignment": conventions.causal_alignment,
         "softmax": conventions.softmax_dtype or "in the input's dtype",
         "layout": conventions.layout,
+        "split into heads": f"({conventions.split.replace(' ', ', ')})",
     }

@@ -10,6 +10,7 @@ from headcheck.adapters.protocol import INPUTS
 from ..attend import Attend
 from ..cases import Case
 from ..observation import Failure, Shown
+from ..pipeline import misshapen
 from ..specification import MUST, SHOULD, masked, requirement, unmasked
 
 WORKED_EXAMPLE = Case(batch=32, n_q=10, n_k=10, num_heads=8, d_k=64, itself=True)
@@ -57,32 +58,18 @@ def weights(attend: Attend, case: Case) -> Failure | None:
 )
 def pipeline(attend: Attend, case: Case) -> Failure | None:
     """Every stage that can be seen has its shape, for B=32, n=10, d_model=512, num_heads=8 among others."""
-    small = replace(case, mask="none", n_q=3, n_k=5, num_heads=2, d_k=4).fitted(attend.declaration)
+    small = replace(case, mask="none", batch=2, n_q=3, n_k=5, num_heads=4, d_k=7).fitted(attend.declaration)
     worked = WORKED_EXAMPLE.fitted(attend.declaration)
     # A module that has weights of its own is not sent the worked example's million: any will do.
     large = replace(worked.call, parameters=None) if attend.offers("read") else worked.call
     for situation, call in ((small, small.call), (worked, large)):
         [seen] = attend(replace(call, stages=True))
         _ = seen.output.values
-        b, n_q, n_k = situation.batch, situation.n_q, situation.n_k
-        h, d_k, d = situation.num_heads, situation.d_k, situation.d_model
-        lawful: dict[str, set[tuple[int, ...]]] = {
-            "projected": {(b, n_q, d), (b, n_k, d)},
-            "split": {(b, h, n_q, d_k), (b, h, n_k, d_k)},
-            "scores": {(b, h, n_q, n_k)},
-            "weights": {(b, h, n_q, n_k)},
-            "context": {(b, h, n_q, d_k)},
-            "combined": {(b, n_q, d)},
-            "output": {(b, n_q, d)},
-        }
         for stage, shape in seen.result.stages.items():
-            if stage in lawful and tuple(shape) not in lawful[stage] and not chunk(shape, lawful[stage]):
-                expected = " or ".join(str(one) for one in sorted(lawful[stage]))
-                return Failure(
-                    f"stage {stage!r} has shape {tuple(shape)}; expected {expected}",
-                    call=seen.call,
-                    shown=Shown(f"found in {sorted(lawful[stage])}", "shape", f"stage {stage}"),
-                )
+            wrong = misshapen(stage, tuple(shape), situation, attend.conventions.split)
+            if wrong:
+                message = f"stage {stage!r} has shape {tuple(shape)}; {wrong.expected}"
+                return Failure(message, call=seen.call, shown=Shown(wrong.claim, "shape", f"stage {stage}"))
     return None
 
 
@@ -192,16 +179,6 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
                 kind="accepted",
             )
     return None
-
-
-def chunk(shape: tuple[int, ...], lawful: set[tuple[int, ...]]) -> bool:
-    """Return whether a stage was seen for some of the queries: working through them by and by is lawful."""
-    return any(
-        len(shape) == len(whole) == 4
-        and (*shape[:2], shape[3]) == (*whole[:2], whole[3])
-        and 0 < shape[2] < whole[2]
-        for whole in lawful
-    )
 
 
 def widened(array: np.ndarray) -> np.ndarray:
