@@ -11,10 +11,8 @@ from headcheck.adapters.protocol import Split
 from .cases import Case
 
 Shape = tuple[int, ...]
-ROWS = {"projected", "combined"}  # seen at a layer, which may be given its examples in one long row
-    "projected",
-    "combined",
-}  # seen at a layer, to which examples may come in any order or in one long row
+# Seen at a layer, which may be given all its examples in one long row.
+ROWS = {"projected", "combined"}
 HEADS = {"split", "context"}
 
 
