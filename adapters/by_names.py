@@ -363,9 +363,11 @@ class ByNames(Adapter):
 
     @cached_property
     def always_causal(self) -> bool:
-        """Whether every call is causal: by the class's word, or by its name or a triangle, and by a call.
+        """Whether every call is causal: by the class's word, or by a call.
 
-        SubjectError where name or triangle say so and the call does not: one of them is wrong.
+        The call is made where name or a triangle say so, and where nothing but x is taken, as by the decoder
+        of a language model.  SubjectError where name or triangle say so and the call does not: one of them
+        is wrong.
         """
         said = self.said.get("always_causal")
         if said is not None:
@@ -373,10 +375,15 @@ class ByNames(Adapter):
         free = "causal" in self.forward or self.takes("causal")
         named = "causal" in type(self.trial_module).__name__.lower()
         hinted = not free and (named or self.holds_triangle(self.trial_module))
-        if hinted and not self.answer.raised and trial.looks_ahead(self.plainly, self.trial_build):
+        alone = not free and not {"key", "mask", "additive", "padding"} & self.forward.names.keys()
+        if self.answer.raised or not (hinted or alone):
+            return False
+        if not trial.looks_ahead(self.plainly, self.trial_build):
+            return True
+        if hinted:
             raise SubjectError(
                 f"{self.subject_name}: {'is called causal' if named else 'holds a triangle'}, and its first "
                 'query sees later keys.\nPut headcheck = {"always_causal": True} into the class if that is a '
                 "mistake of it, and False if it is meant to see them."
             )
-        return hinted and not self.answer.raised
+        return False

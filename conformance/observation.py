@@ -260,6 +260,11 @@ class Observation:
         batch, n_q, _ = self.call.query.shape
         return (batch, self.call.build.num_heads, n_q, self.call.key.shape[1])
 
+    @property
+    def of_every_head(self) -> bool:
+        """Whether attention weights came back, and in their shape, which SHAPE-WEIGHTS judges."""
+        return self.result.weights is not None and self.result.weights.shape == self.weights_shape
+
     @cached_property
     def output(self) -> Measured:
         """The output (B, n_q, d); Broken where it has another shape."""
@@ -325,13 +330,14 @@ class Observation:
     def departs_from(self, other: Observation, message: str) -> Failure | None:
         """Compare with another observation: the output, then the weights, where both have them."""
         failure = self.output.departs_from(other.output, message)
-        if failure is None and self.result.weights is not None and other.result.weights is not None:
+        both = self.result.weights is not None and other.result.weights is not None
+        if failure is None and both and (self.of_every_head or other.of_every_head):
             failure = self.weights.departs_from(other.weights, message)
         return failure
 
     def departs_from_oracle(self, *, rows: np.ndarray | None = None) -> Failure | None:
-        """Compare attention weights, where they came back, and output with the oracle."""
-        if self.result.weights is not None:
+        """Compare attention weights, where those of every head came back, and output with the oracle."""
+        if self.of_every_head:
             failure = self.weights.departs(
                 self.expected.exact.weights, "the attention weights are not the oracle's", grounds="oracle"
             )

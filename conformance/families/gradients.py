@@ -53,8 +53,9 @@ def likeness(gradient: Measured) -> str:
     if not np.isfinite(values).all():
         return ""
     factor = float((values * exact).sum() / np.square(exact).sum()) if exact.any() else 0.0
-    if np.all(np.abs(values - factor * exact) <= gradient.lawful() * (1.0 + abs(factor))):
-        return f": it is {factor:.4g} times that"
+    other = f"{factor:.4g}"
+    if other != "1" and np.all(np.abs(values - factor * exact) <= gradient.lawful() * (1.0 + abs(factor))):
+        return f": it is {other} times that"
     return ""
 
 

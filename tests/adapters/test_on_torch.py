@@ -157,6 +157,16 @@ def test_a_class_that_is_always_causal_is_said_to_be() -> None:
     assert declaration.notes == ("is causal in every call, and judged as that",)
 
 
+@pytest.mark.parametrize("causal", [True, False])
+def test_a_class_that_takes_x_alone_is_asked_whether_it_looks_ahead(causal: bool) -> None:
+    class OneArgument(strange_torch.ThreeAxes):  # type: ignore[misc]
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            n = x.shape[1]
+            return super().forward(x, x, x, torch.ones(n, n).tril() if causal else None)
+
+    assert adapt(OneArgument).declare().always_causal == causal
+
+
 def test_a_class_that_is_called_causal_and_is_not_is_asked() -> None:
     with pytest.raises(SubjectError, match="is called causal, and its first query sees later keys"):
         strange("CausalSelfAttention").declare()
