@@ -358,7 +358,9 @@ class ByNames(Adapter):
         names = (name for role in IGNORED for name in self.forward.names.get(role, ()))
         ignored = [name for name in names if name not in self.forward.required]
         causal = "is causal in every call, and judged as that" if self.always_causal else ""
-        notes = [self.answer.note, causal, f"never given: {', '.join(ignored)}" if ignored else ""]
+        wanted = [name for name in self.forward.names.get("memory", ()) if name in self.forward.required]
+        itself = f"{wanted[0]} is given the query: no cross-attention is judged" if wanted else ""
+        notes = [self.answer.note, causal, itself, f"never given: {', '.join(ignored)}" if ignored else ""]
         return tuple(note for note in notes if note)
 
     @cached_property

@@ -38,6 +38,7 @@ LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is law
     MUST,
     long="any",
     needs={"mask", "weights"},
+    depends_on=("SHAPE-WEIGHTS",),
     situation=kinds("pairs", "keys", "batch", "heads"),
     formula=r"M_{ij} = 0 \Rightarrow A_{ij} = 0",
     why="A mask multiplied into the logits leaves exp(0) where nothing should be; one applied after the "
