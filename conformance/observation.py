@@ -324,11 +324,19 @@ class Observation:
     def departs_from_oracle(self, *, rows: np.ndarray | None = None) -> Failure | None:
         """Compare attention weights, where they came back, and output with the oracle."""
         if self.result.weights is not None:
-            failure = self.weights.departs(
-                self.expected.exact.weights, "the attention weights are not the oracle's", grounds="oracle"
-            )
+            failure = self.weights.departs(self.expected.exact.weights, "", grounds="oracle")
             if failure:
-                return failure
+                message = f"the attention weights are not those of {self._definition()}"
+                return replace(failure, message=message)
         return self.output.departs(
             self.expected.exact.output, "the output is not the oracle's", grounds="oracle"
         )
+
+    def _definition(self) -> str:
+        """Return what the attention weights of this call are, in words."""
+        words, empty_row = "softmax(Q K^T / sqrt(d_k))", self.expected.conventions.empty_row
+        if self.expected.allowed is not None:
+            words += " under the mask"
+        if self.expected.empty_rows.any() and empty_row != "unknown":
+            words += f", {empty_row} where no key is allowed"
+        return words
