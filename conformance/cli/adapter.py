@@ -9,7 +9,7 @@ from .usage import Group, Misuse, UsageCommand
 
 @click.group(name="adapter", cls=Group)
 def group() -> None:
-    """Write an adapter for what cannot be driven without one."""
+    """Start an adapter, for a class that headcheck cannot drive by itself."""
 
 
 @group.command(name="new", cls=UsageCommand)

@@ -25,9 +25,7 @@ FIXED, STILL_FAILING, CANNOT = "fixed", "still failing", "cannot be built"
 @click.option("--isolate/--no-isolate", default=True, show_default=True,
               help="Run each subject in a process of its own.")  # fmt: skip
 def command(results: Path, id: str | None, subject: str | None, script: bool, isolate: bool) -> int:
-    """Make recorded failures happen again, or see them mended.
-
-    All of RESULTS.json, or those of one requirement.
+    """Run the recorded failures again, all of RESULTS.json or those of one requirement.
 
     Exit status: 0 all fixed, 1 still failing, 4 cannot be built, 5 nothing to replay.
     """
