@@ -39,9 +39,9 @@ class RunCommand(UsageCommand):
 @click.command(name="run", cls=RunCommand)
 @click.argument("subjects", nargs=-1, metavar="[SUBJECT]...", envvar=f"{PREFIX}_SUBJECTS")
 @click.option("--profile", type=click.Choice(PROFILES), default="standard", show_default=True,
-              help="How many cases to try; smoke cannot say 'conformant'.")  # fmt: skip
+              help="How many cases to try; `smoke` cannot say conformant.")  # fmt: skip
 @click.option(
-    "--only", multiple=True, metavar="GLOB", help="Judge only requirements that match, e.g. 'MASK-*'."
+    "--only", multiple=True, metavar="GLOB", help="Judge only requirements that match, e.g. `'MASK-*'`."
 )
 @click.option("--skip", multiple=True, metavar="GLOB", help="Leave out requirements that match.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
@@ -75,15 +75,15 @@ class RunCommand(UsageCommand):
 def command(**options: Any) -> int:
     """Judge implementations of multi-head attention.
 
-    A SUBJECT is package.module:Name, path/to/file.py:Name (a glob takes every class it matches:
-    file.py:My*), or a built-in name (`headcheck list`).  With none: the bundled NumPy reference and
-    every built-in whose framework is installed.
+    A SUBJECT is package.module:Name, path/to/file.py:Name (a glob such as `file.py:My*` takes every
+    class it matches), or a built-in name (`headcheck list`).  With none: the bundled NumPy reference
+    and every built-in whose framework is installed.
 
     Options can also be set in [tool.headcheck] of pyproject.toml or in headcheck.toml, and by
     environment variables like HEADCHECK_PROFILE, which win over the file.
 
-    Exit status: 0 conformant, or no failure found (--profile smoke, --only, --skip); 1 not conformant;
-    2 interrupted; 3 an error of headcheck's own; 4 usage; 5 nothing judged.
+    Exit status: 0 conformant, or no failure found (`--profile smoke`, `--only`, `--skip`);
+    1 not conformant; 2 interrupted; 3 an error of headcheck's own; 4 usage; 5 nothing judged.
     """
     outputs = _outputs(options)
     known = _known_failures(options["baseline"])
