@@ -1,7 +1,8 @@
 """A class to start from where headcheck cannot tell an implementation's parts by their names.
 
 The stub is an ordinary class of the implementation's own framework, in the shape that headcheck drives by
-itself; it holds the implementation and says which part is which.  Whatever can be matched is filled in.
+itself; it holds the implementation and says which part is which.  Whatever can be matched is filled in; each
+line that is not is marked with TODO.
 """
 
 from __future__ import annotations
@@ -60,8 +61,10 @@ def stub(reference: str) -> str:
     method = "" if on_torch or attends.__name__ == "__call__" else ".forward"
     called = written(f"{'self.' if on_torch else ''}inner{method}", *_arguments(forward, GIVEN, *given))
     stored, paths = list(parts or TUTORIAL), list((parts or TUTORIAL).values())
+    taken = f", which takes: {_signature(attends)}" if made_of is implementation else ""
+    marked = ":" if constructor and forward and parts else ".  Complete the line below each TODO, then"
     lines = [
-        f'"""{name} in the shape that headcheck drives: headcheck run THIS_FILE.py:Adapted"""',
+        f'"""{name} in the shape that headcheck drives{marked} headcheck run THIS_FILE.py:Adapted"""',
         "",
         *statements(reference, implementation),
         *needed(made),
@@ -69,18 +72,23 @@ def stub(reference: str) -> str:
         "",
         "",
         f"class Adapted{'(nn.Module)' if on_torch else ''}:",
-        '    # headcheck = {"mask_true": "block"}  # python -m pydoc headcheck.adapters.declared',
+        '    # headcheck = {"mask_true": "block"}  # its keys: python -m pydoc headcheck.adapters.declared',
         "",
         f"    def __init__({_listed(['self', 'd_model', 'num_heads'], options)}):",
         *(["        super().__init__()"] if on_torch else []),
-        *([] if constructor else [f"        # its arguments: {_signature(implementation)}"]),
+        *_marked(constructor, f"the arguments of {name}, which takes: {_signature(implementation)}"),
         f"        self.inner = {made}",
-        *([] if parts else ["        # on the right: the layers or (in, out) arrays of the projections"]),
+        *_marked(
+            parts,
+            f"on the right, the {'layers or tensors' if on_torch else '(in, out) arrays'} of the projections",
+        ),
         *_moved("self", stored, "self.inner", paths),
         "",
         f"    def forward({_listed(['self', *given], {'mask': 'None'})}):",
-        *([] if forward else [f"        # its arguments: {_signature(attends)}"]),
-        *([] if on_torch else ["        inner = copy(self.inner)", *_moved("inner", paths, "self", stored)]),
+        *([] if on_torch else ["        inner = copy(self.inner)"]),
+        *([] if on_torch else _marked(parts, "on the left, the same names")),
+        *([] if on_torch else _moved("inner", paths, "self", stored)),
+        *_marked(forward, f"the arguments of the call{taken}"),
         f"        returned = {called}",
         "        return returned  # (output, attention weights of every head), or output alone",
     ]
@@ -126,6 +134,11 @@ def _moved(to: str, names: Sequence[str], source: str, paths: Sequence[str]) -> 
         right = ", ".join(f"{source}.{indexed(path)}" for path in paths[i : i + 4])
         lines.append(f"        {left} = {right}")
     return lines
+
+
+def _marked(matched: Any, what: str) -> list[str]:
+    """Return the comment above a line that is to be completed; nothing where its parts were matched."""
+    return [] if matched else [f"        # TODO: {what}"]
 
 
 def _signature(function: Any) -> str:

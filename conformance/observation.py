@@ -338,11 +338,20 @@ class Observation:
     def departs_from_oracle(self, *, rows: np.ndarray | None = None) -> Failure | None:
         """Compare attention weights, where those of every head came back, and output with the oracle."""
         if self.of_every_head:
-            failure = self.weights.departs(
-                self.expected.exact.weights, "the attention weights are not the oracle's", grounds="oracle"
-            )
+            failure = self.weights.departs(self.expected.exact.weights, "", grounds="oracle")
             if failure:
-                return failure
+                message = f"the attention weights are not {self._definition()}{failure.message}"
+                return replace(failure, message=message)
         return self.output.departs(
             self.expected.exact.output, "the output is not the oracle's", grounds="oracle"
         )
+
+    def _definition(self) -> str:
+        """Return what the attention weights of this call are, in words."""
+        scale, empty_row = self.call.build.scale, self.expected.conventions.empty_row
+        words = "softmax(Q K^T / sqrt(d_k))" if scale is None else f"softmax({scale:.4g} Q K^T)"
+        if self.expected.allowed is not None:
+            words += " under the mask"
+        if self.expected.empty_rows.any() and empty_row != "unknown":
+            words += f", {empty_row} where no key is allowed"
+        return words

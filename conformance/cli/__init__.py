@@ -56,9 +56,9 @@ class Commands(Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="headcheck", message="%(prog)s %(version)s")
 def group() -> None:
-    """Judge a multi-head attention by its specification.
+    """Judge implementations of multi-head attention against one specification.
 
-    headcheck run mymodel.py:MyAttention
+    To begin: headcheck run mymodel.py:MyAttention
     """
 
 

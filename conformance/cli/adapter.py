@@ -9,13 +9,16 @@ from .usage import Group, Misuse, UsageCommand
 
 @click.group(name="adapter", cls=Group)
 def group() -> None:
-    """Write an adapter for what cannot be driven without one."""
+    """Start an adapter, for a class that headcheck cannot drive by itself."""
 
 
 @group.command(name="new", cls=UsageCommand)
 @click.argument("subject")
 def new(subject: str) -> None:
-    """Print a stub of an adapter for SUBJECT.  For a class of the tutorial's shape it runs as it is."""
+    """Print a class to start from, called Adapted, that drives SUBJECT.
+
+    What could be matched is filled in; each line to complete stands below a TODO.
+    """
     from headcheck.adapters.protocol import SubjectError
     from headcheck.adapters.stub import stub
 

@@ -18,7 +18,7 @@ FILE = "headcheck-baseline.toml"
 
 @click.group(name="baseline", cls=Group)
 def group() -> None:
-    """Write down known failures, and take out those that are mended."""
+    """Keep the list of known failures."""
 
 
 @group.command(name="write", cls=UsageCommand)
@@ -26,7 +26,10 @@ def group() -> None:
 @click.option("--baseline", "path", type=click.Path(path_type=Path), metavar="F", default=FILE,
               show_default=True, help="The list of known failures (TOML).")  # fmt: skip
 def write(results: Path, path: Path) -> None:
-    """Write the failures of RESULTS.json as known.  What people wrote into entries that stay is kept."""
+    """Write the failures of RESULTS.json as known.
+
+    Reasons, links and dates in entries that stay are kept.
+    """
     from .. import baseline, record
 
     try:
@@ -51,7 +54,10 @@ def write(results: Path, path: Path) -> None:
 @click.option("--baseline", "path", type=click.Path(path_type=Path), metavar="F", default=FILE,
               show_default=True, help="The list of known failures (TOML).")  # fmt: skip
 def prune(results: Path | None, path: Path) -> None:
-    """Take out the entries that are mended, by RESULTS.json or, without it, by judging what is listed."""
+    """Take out the entries that are mended.
+
+    By RESULTS.json, or without it by judging what is listed.
+    """
     from .. import baseline, record
 
     try:

@@ -34,7 +34,7 @@ _BYTES = {"float32": 4, "bfloat16": 2}
 @click.option(
     "--seq-len", type=click.IntRange(min=1), default=10, show_default=True, help="Number of queries."
 )
-@click.option("--seq-len-k", type=click.IntRange(min=1), help="Number of keys, where it is another.")
+@click.option("--seq-len-k", type=click.IntRange(min=1), help="Number of keys, where it differs.")
 @click.option("--no-bias", is_flag=True, help="Projections without biases.")
 @click.option(
     "--from",
@@ -64,7 +64,7 @@ def command(
 ) -> None:
     """Show the shapes, the cost and advice for a configuration.
 
-    Exit status: 1 where num_heads does not divide d_model, so that no multi-head attention can be built.
+    Exit status: 0, or 1 where num_heads does not divide d_model, so that nothing can be built, or 4 usage.
     """
     fields = None if file is None else _fields(file)
     d_model = d_model if d_model is not None or fields is None else fields.d_model

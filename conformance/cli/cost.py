@@ -30,15 +30,15 @@ _INDENTED: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "    "
 @click.command(name="cost", cls=UsageCommand)
 @click.argument("subject")
 @click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), metavar="F",
-              help="Time it, watch its memory, and draw both as SVG (a minute or less).")  # fmt: skip
+              help="Measure time and memory too, and draw both as SVG (a minute or less).")  # fmt: skip
 @click.option("--d-model", type=click.IntRange(min=1), metavar="N", default=512, show_default=True,
-              help="Of the table.")  # fmt: skip
+              help="Width of the model in the table.")  # fmt: skip
 @click.option("--num-heads", type=click.IntRange(min=1), metavar="N", default=8, show_default=True,
-              help="Of the table.")  # fmt: skip
+              help="Number of heads in the table.")  # fmt: skip
 @click.option("--seq-len", type=click.IntRange(min=1), metavar="N", default=10, show_default=True,
-              help="Of the table.")  # fmt: skip
+              help="Sequence length in the table.")  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", default=60.0, show_default=True,
-              help="What one call may take.")  # fmt: skip
+              help="The longest that one call may take.")  # fmt: skip
 @click.pass_context
 def command(
     context: click.Context,
@@ -49,11 +49,11 @@ def command(
     seq_len: int,
     timeout: float,
 ) -> None:
-    """Count the operations of SUBJECT, and find the law they follow.
+    """Count the operations of SUBJECT, and find the polynomial that they follow.
 
     A table shows them beside those of one head and of full-width heads.
 
-    Exit status: 0 where the law is 4 n^2 d + 8 n d^2, 1 where it is not, 5 where it cannot be told.
+    Exit status: 0 where it is 4 n^2 d + 8 n d^2, 1 where it is not, 4 usage, 5 where it cannot be told.
     """
     if d_model % num_heads:
         raise Misuse(f"--num-heads {num_heads} does not divide --d-model {d_model}")

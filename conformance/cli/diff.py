@@ -15,11 +15,11 @@ from .usage import Misuse, UsageCommand, echo, quoting, say
 @click.option("--format", "form", type=click.Choice(["text", "markdown", "json"]), default="text",
               show_default=True, help="How to print.")  # fmt: skip
 @click.option("--html", type=click.Path(path_type=Path), metavar="F",
-              help="Write the report of NEW.json, with what has changed.")  # fmt: skip
+              help="Write the report of NEW.json, with the changes marked.")  # fmt: skip
 def command(old: Path, new: Path, form: str, html: Path | None) -> int:
     """Compare OLD.json with NEW.json: new failures, fixed, changed.
 
-    Exit status: 1 where there is a new failure, else 0.
+    Exit status: 0 no new failure, 1 a new failure, 4 a file that cannot be used.
     """
     from headcheck.reports import differences
     from rich.console import Console

@@ -30,9 +30,7 @@ STILL_DEVIATING = "still deviating"  # from a SHOULD, which fails nothing
 def command(
     results: Path, id: str | None, subject: str | None, script: bool, timeout: float, isolate: bool
 ) -> int:
-    """Make recorded failures happen again, or see them mended.
-
-    All of RESULTS.json, or those of one requirement.
+    """Run the recorded failures again, all of RESULTS.json or those of one requirement.
 
     Exit status: 0 none still failing, 1 still failing, 4 cannot be built, 5 nothing to replay.
     """

@@ -11,11 +11,11 @@ from .usage import Misuse, UsageCommand, say, show
 
 @click.command(name="report", cls=UsageCommand)
 @click.argument("results", metavar="RESULTS.json", type=click.Path(path_type=Path))
-@click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write the page.")
+@click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write the report, one HTML page.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="F", help="Write JUnit XML.")
 @click.option("--output", multiple=True, metavar="FORMAT=FILE",
-              help="Write any other output; its formats are those of `headcheck run`.")  # fmt: skip
-@click.option("-q", "--quiet", is_flag=True, help="Print one line a subject.")
+              help="Write any other format of `headcheck run`; may be repeated.")  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="Print one line per subject.")
 def command(
     results: Path, html: Path | None, junit: Path | None, output: tuple[str, ...], quiet: bool
 ) -> None:

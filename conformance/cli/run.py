@@ -39,40 +39,51 @@ class RunCommand(UsageCommand):
 @click.command(name="run", cls=RunCommand)
 @click.argument("subjects", nargs=-1, metavar="[SUBJECT]...", envvar=f"{PREFIX}_SUBJECTS")
 @click.option("--profile", type=click.Choice(PROFILES), default="standard", show_default=True,
-              help="How much to try.")  # fmt: skip
+              help="How many cases to try; `smoke` cannot say conformant.")  # fmt: skip
 @click.option(
-    "--only", multiple=True, metavar="GLOB", help="Judge only requirements that match, e.g. 'MASK-*'."
+    "--only", multiple=True, metavar="GLOB", help="Judge only requirements that match, e.g. `'MASK-*'`."
 )
 @click.option("--skip", multiple=True, metavar="GLOB", help="Leave out requirements that match.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
-              help="Of everything drawn.")  # fmt: skip
-@click.option("--case", "case_text", metavar="JSON", help="Judge on this case first, as a failure prints it.")
+              help="The seed from which cases and weights are drawn.")  # fmt: skip
+@click.option(
+    "--case", "case_text", metavar="JSON", help="Judge on this case first; a failure prints its own."
+)
 @click.option("--strict", is_flag=True, help="A deviation from a SHOULD fails the run.")
-@click.option("--baseline", type=click.Path(path_type=Path), metavar="F", help="Known failures (TOML).")
-@click.option("--json", "json_", type=click.Path(path_type=Path), metavar="F", help="Write the results.")
+@click.option(
+    "--baseline", type=click.Path(path_type=Path), metavar="F", help="The list of known failures (TOML)."
+)
+@click.option(
+    "--json",
+    "json_",
+    type=click.Path(path_type=Path),
+    metavar="F",
+    help="Write the results file, which the other commands read.",
+)
 @click.option("--html", type=click.Path(path_type=Path), metavar="F",
-              help=f"Where the report goes.  [default: {DEFAULT_REPORT}]")  # fmt: skip
+              help=f"Where to write the report.  [default: {DEFAULT_REPORT}]")  # fmt: skip
 @click.option("--no-html", is_flag=True, help="Write no report.")
 @click.option("--junit", type=click.Path(path_type=Path), metavar="F", help="Write JUnit XML.")
 @click.option("--output", multiple=True, metavar="FORMAT=FILE",
-              help="Write json, html, junit, sarif, github, summary, gitlab, badge, badge-svg.")  # fmt: skip
+              help="Write json, html, junit, sarif, github, summary, gitlab, badge or badge-svg; "
+              "may be repeated.")  # fmt: skip
 @click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", default=60.0, show_default=True,
-              help="What one call may take.")  # fmt: skip
+              help="The longest that one call may take.")  # fmt: skip
 @click.option("--isolate/--no-isolate", default=True, show_default=True,
-              help="Run each subject in a process of its own, which may die.")  # fmt: skip
-@click.option("-q", "--quiet", is_flag=True, help="Print one line a subject.")
+              help="Run each subject in a process of its own, so a crash ends nothing else.")  # fmt: skip
+@click.option("-q", "--quiet", is_flag=True, help="Print one line per subject.")
 def command(**options: Any) -> int:
-    """Judge multi-head attentions by the specification.
+    """Judge implementations of multi-head attention.
 
-    A SUBJECT is package.module:Name, path/to/file.py:Name (a glob takes every class it matches:
-    file.py:My*), or a built-in name (`headcheck list`).  With none: the bundled NumPy reference and
-    every built-in whose framework is installed.
+    A SUBJECT is package.module:Name, path/to/file.py:Name (a glob such as `file.py:My*` takes every
+    class it matches), or a built-in name (`headcheck list`).  With none: the bundled NumPy reference
+    and every built-in whose framework is installed.
 
     Options can also be set in [tool.headcheck] of pyproject.toml or in headcheck.toml, and by
-    environment variables like HEADCHECK_PROFILE, which stand over the file.
+    environment variables like HEADCHECK_PROFILE, which win over the file.
 
-    Exit status: 0 conformant, 1 not conformant, 2 interrupted, 3 an error of headcheck's own, 4 usage,
-    5 nothing judged.
+    Exit status: 0 conformant, or no failure found (`--profile smoke`, `--only`, `--skip`);
+    1 not conformant; 2 interrupted; 3 an error of headcheck's own; 4 usage; 5 nothing judged.
     """
     outputs = _outputs(options)
     known = _known_failures(options["baseline"])

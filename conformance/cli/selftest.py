@@ -15,12 +15,12 @@ PROFILE_NAMES = ("smoke", "standard", "deep")
 
 @click.command(name="selftest", cls=UsageCommand)
 @click.option("--framework", "frameworks", type=click.Choice(FRAMEWORKS), multiple=True,
-              help="On which; may be repeated.  [default: those installed]")  # fmt: skip
+              help="The framework to try; may be repeated.  [default: those installed]")  # fmt: skip
 @click.option("--profile", type=click.Choice(PROFILE_NAMES), default="standard",
-              show_default=True, help="How much to try.")  # fmt: skip
-@click.option("--only", multiple=True, metavar="GLOB", help="Only faults and styles whose names match.")
+              show_default=True, help="How many cases to try.")  # fmt: skip
+@click.option("--only", multiple=True, metavar="GLOB", help="Try only faults and styles whose names match.")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True,
-              help="Seeds on which a right style is judged.")  # fmt: skip
+              help="How many seeds to judge a right style on.")  # fmt: skip
 @click.option("--html", type=click.Path(path_type=Path), metavar="F", help="Write the matrix as a page.")
 @click.option("--others", type=click.Choice(("none", *PROFILE_NAMES)), default="smoke", show_default=True,
               help="How much the other requirements try on a fault that its own has caught.")  # fmt: skip
@@ -36,10 +36,11 @@ def command(
 ) -> int:
     """Judge the suite itself, by planted faults and right styles.
 
-    Prints what each fault is caught by, and which right style is accused.
+    A planted fault is an implementation that is wrong in one known way.  A right style is a right
+    implementation, written in an unusual way.  Prints what catches each fault, and which right style fails.
 
-    Exit status: 0 where every fault is caught by the requirement meant for it and no right style is
-    accused, else 1.
+    Exit status: 0 where every fault is caught by the requirement meant for it and no right style fails,
+    1 where not, 4 usage.
     """
     import warnings
     from fnmatch import fnmatchcase

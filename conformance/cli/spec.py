@@ -13,7 +13,7 @@ from .usage import Misuse, UsageCommand
 
 @click.command(name="list", cls=UsageCommand)
 def subjects() -> None:
-    """List the built-in subjects.  A note says where a framework is not installed."""
+    """List the built-in subjects, and whether their frameworks are installed."""
     from headcheck.adapters.subjects import BUILT_IN, installed
 
     here = set(installed())
@@ -26,7 +26,7 @@ def subjects() -> None:
 @click.command(name="spec", cls=UsageCommand)
 @click.option("--format", "form", type=click.Choice(["table", "markdown", "json"]), default="table",
               show_default=True, help="How to print.")  # fmt: skip
-@click.option("--only", multiple=True, metavar="GLOB", help="Only requirements that match.")
+@click.option("--only", multiple=True, metavar="GLOB", help="Print only requirements that match.")
 def table(form: str, only: tuple[str, ...]) -> None:
     """Print the specification: every requirement in one sentence."""
     from ..specification import SPEC_VERSION, select

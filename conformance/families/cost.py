@@ -133,7 +133,7 @@ def record_finding(attend: Attend, case: Case, found: CostFinding) -> Polynomial
     if found.cross:
         attend.measured["cross-attention"] = str(found.cross)
     if found.elementwise and found.elementwise.coefficients:
-        attend.measured["elementwise beside it"] = str(found.elementwise)
+        attend.measured["elementwise operations"] = str(found.elementwise)
     if attend.offers("gradients"):
         gradients = backward_law(counter(attend, case, gradients=True))
         attend.measured["backward, with 2 heads"] = str(gradients or "follows no polynomial")
@@ -164,7 +164,7 @@ def quadratic(attend: Attend, case: Case) -> Failure | None:
     if found.verdict == "broken":
         return dear(attend, found.message)
     if gradients is not None and any(powers[0] > 2 for powers in gradients.coefficients):
-        return Failure(f"its gradients take {gradients}: of the third power in the length", kind="cost")
+        return Failure(f"its gradients take {gradients}: cubic in the length", kind="cost")
     return None
 
 

@@ -75,8 +75,8 @@ def message(attend: Attend, case: Case) -> Failure | None:
     depends_on=(),
     once=True,
     formula=r"d_{model} \ge 1, \quad h \ge 1",
-    why="num_heads=0 from an empty configuration field is met as a ZeroDivisionError deep in a constructor; "
-    "a negative one passes the test of divisibility.",
+    why="num_heads=0 from an empty configuration field shows as a ZeroDivisionError deep in a constructor; "
+    "a negative one passes the divisibility test.",
 )
 def positive(attend: Attend, case: Case) -> Failure | None:
     """num_heads or d_model of zero or less is refused with an argument error."""

@@ -176,7 +176,7 @@ def wrong_share(kept: np.ndarray, factor: float) -> str:
     "the noise that was to be averaged out over the batch is one and the same.",
 )
 def independent(attend: Attend, case: Case) -> Failure | None:
-    """Heads, examples and queries draw their own.
+    """Heads, examples and queries draw their own dropout.
 
     Two independent draws agree at a place with the probability s^2 + (1 - s)^2, s the share that is kept.
     Agreement is averaged over each call, and the mean over the calls held against that by Hoeffding's
@@ -196,7 +196,7 @@ def independent(attend: Attend, case: Case) -> Failure | None:
         if agreement > expected and not by_chance:
             same = "the same draw" if agreement == 1.0 else f"{agreement:.1%} of their draws"
             return Failure(
-                f"{words} share {same}; drawing their own they would agree in {expected:.1%} of all places",
+                f"{words} share {same}; drawn independently they would agree in {expected:.1%} of all places",
                 call=replace(probe(attend), training=True),
                 shown=agreeing(words, agreement, expected),
             )

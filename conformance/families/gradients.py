@@ -14,7 +14,7 @@ from ..draws import drawn, steepened, training_paths
 from ..masking import by_query
 from ..observation import Failure, Measured, NotMet, Observation, Shown, worst_place
 from ..specification import MUST, masked, requirement, unmasked
-from .softmax import levelled
+from .softmax import levelled, number
 
 
 def differentiated(call: Call, rows: np.ndarray | None = None) -> Call:
@@ -148,7 +148,7 @@ def blocked(attend: Attend, case: Case) -> Failure | None:
             if np.any(np.abs(leak) > FORMATS[case.dtype].smallest) or np.isnan(leak).any():
                 return Failure(
                     f"a {name} that no query with a gradient may see has the gradient "
-                    f"{leak.flat[int(np.abs(np.nan_to_num(leak, nan=np.inf)).argmax())]:.6g}",
+                    f"{number(leak.flat[int(np.abs(np.nan_to_num(leak, nan=np.inf)).argmax())])}",
                     gradient.quantity,
                     leak,
                     np.zeros_like(leak),
@@ -259,7 +259,7 @@ def not_finite(seen: Observation) -> Failure | None:
     formula=r"\bar{S} = A \odot (D \odot \bar{A} - \mathrm{rowsum}(D \odot \bar{A} \odot A)), \quad "
     r"\langle \bar{W}_v, W_v \rangle = \langle \bar{W}_o, W_o \rangle = \langle \bar{y}, y \rangle",
     why="Checkpointing that does not restore the random state, and a fused backward with a seed of its own, "
-    "drop other weights on the way back than on the way forth: the loss still falls.",
+    "drop other weights in the backward pass than in the forward pass: the loss still falls.",
 )
 def through_dropout(attend: Attend, case: Case) -> Failure | None:
     """In training with dropout, gradients are those of the draw that made the output.
@@ -304,8 +304,8 @@ def untrue_to(seen: Observation, name: str) -> Failure | None:
         return None
     apart = "float((output * cotangent).sum()) - float(np.trace(gradient))"
     return Failure(
-        f"{name} times its gradient sums to {found:.6g}, the output times its cotangent to {expected:.6g}: "
-        "the gradient is not that of the draw that made the output",
+        f"{name} times its gradient sums to {number(found)}, the output times its cotangent to "
+        f"{expected:.6g}: the gradient is not that of the draw that made the output",
         call=seen.call,
         shown=Shown(f"abs(found) <= {lawful:.2g}", apart, f"gradient of {name}"),
     )

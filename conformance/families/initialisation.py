@@ -117,7 +117,7 @@ def resembling(size: float, largest: float) -> str:
     "and training never tells them apart again.",
 )
 def distinct(attend: Attend, case: Case) -> Failure | None:
-    """Projections and heads start different, and no projection shares its storage with another."""
+    """Projections and heads start out different, and no projection shares its storage with another."""
     parameters = attend.read(fresh(case, attend))
     drawn = {name: getattr(parameters, name) for name in MATRICES}
     for role in ("W_q", "W_k", "W_v"):

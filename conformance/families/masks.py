@@ -29,6 +29,7 @@ from ..masking import (
 from ..observation import Failure, NotMet, Shown
 from ..pool import TILE
 from ..specification import INFO, MUST, masked, requirement, situated, unmasked
+from .softmax import number
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
 
@@ -57,7 +58,7 @@ def zero(attend: Attend, case: Case) -> Failure | None:
         return None
     worst = np.unravel_index(int(np.where(leaks, np.abs(weights), -1.0).argmax()), leaks.shape)
     return Failure(
-        f"a blocked key has the weight {weights[worst]:.6g}",
+        f"a blocked key has the weight {number(weights[worst])}",
         "attention weights",
         weights,
         np.where(blocked, 0.0, weights),
@@ -194,7 +195,7 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
     for (shape, _), seen in zip(masks, attend.outcomes(*calls), strict=True):
         failure = seen.departs_from_oracle()
         if failure:
-            return replace(failure, message=f"a mask of shape ({shape}) is not read as its expansion")
+            return replace(failure, message=f"a mask of shape {written(shape)} is not read as its expansion")
     axes = shapes[-1].split()
     if len(axes) < 2:
         return None
@@ -266,7 +267,7 @@ def causal(attend: Attend, case: Case) -> Failure | None:
     share=0.3,
     formula=r"\partial\,\mathrm{MultiHead}_i / \partial\,(k_j, v_j) = 0, \quad j > i + \delta",
     why="Needs neither oracle nor attention weights. A statistic taken over the whole sequence lets the "
-    "future into the past past every mask: what a language model scores in training it cannot do alone.",
+    "future into the past, past every mask: what a language model scores in training it cannot do alone.",
 )
 def future(attend: Attend, case: Case) -> Failure | None:
     """Under the causal flag nothing at a later key or value changes what comes before it."""
@@ -291,7 +292,7 @@ def future(attend: Attend, case: Case) -> Failure | None:
     "never zero.",
 )
 def dtype(attend: Attend, case: Case) -> Failure | None:
-    """The mask forms accepted agree, in every shape; what is refused is refused aloud."""
+    """The mask forms accepted agree, in every shape; what is refused raises an error."""
     first, *others = attend.conventions.mask_forms
     for shape in attend.conventions.mask_shapes:
         mask = shaped(case, shape)
@@ -301,7 +302,9 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
         for form, seen in zip(others, twins, strict=True):
             if seen.raised:
                 continue
-            words = f"the {form} mask of shape ({shape}) does not equal its {NAMED.get(first, first)} twin"
+            words = (
+                f"the {form} mask of shape {written(shape)} does not equal its {NAMED.get(first, first)} twin"
+            )
             failure = seen.output.departs_from(base.output, words)
             if failure:
                 return failure
@@ -309,6 +312,11 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
 
 
 NAMED = {"bool": "boolean"}
+
+
+def written(shape: str) -> str:
+    """Return the shape of a mask as a message has it: "B 1 1 n_k" is (B, 1, 1, n_k)."""
+    return f"({', '.join(shape.split())})"
 
 
 @requirement(
@@ -319,7 +327,7 @@ NAMED = {"bool": "boolean"}
     needs={"mask", "parameters"},
     situation=lambda case: masked("empty row")(replace(case, causal=False)),
     formula=r"M_{i \cdot} = 0 \Rightarrow A_{i \cdot} \in \{ 0, \tfrac{1}{n_k} \}",
-    why="softmax over nothing is 0/0. torch.nn.MultiheadAttention answers NaN when weights are returned and "
+    why="softmax over nothing is 0/0. torch.nn.MultiheadAttention gives NaN when weights are returned and "
     "zeros when not (pytorch issues 41508, 160064); the NaN reaches every gradient.",
 )
 def empty_row(attend: Attend, case: Case) -> Failure | None:

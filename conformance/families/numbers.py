@@ -24,7 +24,7 @@ from ..specification import MUST, SHOULD, requirement, situated, unmasked
     # roundings of repeated rows are not independent, as the bound has them.
     situation=situated(recipe="normal"),
     formula=r"|\hat{y} - y| \le 12\,\sigma(y), \quad \sigma \text{ from the dtype and the sizes}",
-    why="A constant tolerance accuses right code in bfloat16 and lets tf32 scores pass in float32; a bound "
+    why="A constant tolerance fails right code in bfloat16 and lets tf32 scores pass in float32; a bound "
     "for each element does neither.",
 )
 def bound(attend: Attend, case: Case) -> Failure | None:
@@ -40,7 +40,8 @@ def bound(attend: Attend, case: Case) -> Failure | None:
     failure = seen.departs_from_oracle()
     if failure is None:
         return None
-    return replace(failure, message=f"in {case.dtype} the error is {worst:.3g} times the bound")
+    how = f"the error is {worst:.3g} times the bound" if np.isfinite(worst) else "a result is NaN or infinite"
+    return replace(failure, message=f"in {case.dtype} {how}")
 
 
 @requirement(

@@ -62,7 +62,7 @@ def order_query(attend: Attend, case: Case) -> Failure | None:
     why="Needs no oracle. A dropped last key, a window nobody asked for, a position bias left in: all show.",
 )
 def order_key(attend: Attend, case: Case) -> Failure | None:
-    """Permuting keys and values together leaves the output."""
+    """Permuting keys and values together leaves the output unchanged."""
     order = np.roll(np.arange(case.n_k), 1)
     one, two = attend(case.call, reindexed(case.call, "n_k", order))
     return two.output.departs_from(one.output, "the output depends on the order of the keys")

@@ -55,8 +55,8 @@ def agree(attend: Attend, case: Case) -> Failure | None:
     needs={"weights", "parameters"},
     depends_on=("SHAPE-WEIGHTS",),
     formula=r"\mathrm{Concat}(A_1 V W_v^1, \dots, A_h V W_v^h) W_o + b_o = \mathrm{output}",
-    why="Weights computed beside the kernel that makes the output explain another model than the one that "
-    "runs: before dropout, without the mask, with another scale.",
+    why="Weights computed apart from the kernel that makes the output explain another model than the one "
+    "that runs: before dropout, without the mask, with another scale.",
 )
 def reproduce(attend: Attend, case: Case) -> Failure | None:
     """The attention weights returned reproduce the output through W_v and W_o."""
@@ -155,7 +155,7 @@ def last_of(call: Call) -> Call:
     situation=situated(itself=False),
     share=0.2,
     formula=r"f(\text{view of } x) = f(x)",
-    why="A kernel that reads memory in the order it likes gives garbage for a permuted or sliced view "
+    why="A kernel that reads memory in the order it expects gives garbage for a permuted or sliced view "
     "(pytorch's memory-efficient attention, torch-spyre).",
 )
 def strides(attend: Attend, case: Case) -> Failure | None:

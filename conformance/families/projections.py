@@ -77,8 +77,8 @@ def nudged(parameters: Parameters, name: str, dtype: str) -> Parameters:
     situation=situated(bias=True),
     share=0.2,
     formula=r"\mathrm{softmax}(s + c \mathbf{1}) = \mathrm{softmax}(s), \quad c = q \cdot b_k / \sqrt{d_k}",
-    why="b_k adds the same number to every score of a row. Where it changes the output, it is added at a "
-    "wrong place, or the softmax is not one.",
+    why="b_k adds the same number to every score of a row. Where it changes the output, it is added in the "
+    "wrong place, or the normalisation is not a softmax.",
 )
 def key_bias(attend: Attend, case: Case) -> Failure | None:
     """The key's bias never changes the output."""
@@ -96,8 +96,8 @@ def key_bias(attend: Attend, case: Case) -> Failure | None:
     situation=situated(bias=True),
     share=0.2,
     formula=r"b_v \to b_v + e \;\Rightarrow\; \mathrm{MultiHead} \to \mathrm{MultiHead} + e W_o",
-    why="Weights that sum to one pass a constant through, so needs neither oracle nor attention weights: "
-    "rows of another sum, and a bias dropped or added twice, show on every path.",
+    why="Weights that sum to one pass a constant through, so this needs neither oracle nor attention "
+    "weights: rows of another sum, and a bias dropped or added twice, show on every path.",
 )
 def value_bias(attend: Attend, case: Case) -> Failure | None:
     """A vector added to the value's bias adds its image under W_o to every output."""
@@ -172,7 +172,7 @@ def proportional(attend: Attend, case: Case) -> Failure | None:
         one, other = attend(call, replace(call, value=quantise(factor * call.value, case.dtype)))
         if not other.expected.representable:
             continue
-        message = f"values {factor:.3g} times as large do not give an output that is"
+        message = f"values {factor:.3g} times as large do not give an output {factor:.3g} times as large"
         failure = other.output.departs_from(factor * one.output, message)
         if failure:
             return failure

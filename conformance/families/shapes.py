@@ -42,7 +42,7 @@ def output(attend: Attend, case: Case) -> Failure | None:
     why="Weights averaged over the heads hide a head that is dead, and no head can be pruned by them.",
 )
 def weights(attend: Attend, case: Case) -> Failure | None:
-    """The attention weights have the shape (B, h, n_q, n_k), one map a head."""
+    """The attention weights have the shape (B, h, n_q, n_k), one map per head."""
     [seen] = attend(case.call)
     _ = seen.weights.values
     return None
@@ -121,8 +121,8 @@ def unit(attend: Attend, case: Case) -> Failure | None:
     SHOULD,
     once=True,
     formula=r"B = 0 \lor n_q = 0 \Rightarrow \mathrm{MultiHead} \in \mathbb{R}^{B \times n_q \times d}",
-    why="The last shard of a data set and a decoder with nothing to decode are empty; a kernel has answered "
-    "them with a floating-point exception (pytorch issue on CPU flash attention).",
+    why="The last shard of a data set and a decoder with nothing to decode are empty; a kernel has raised "
+    "a floating-point exception on them (pytorch issue on CPU flash attention).",
 )
 def empty(attend: Attend, case: Case) -> Failure | None:
     """No examples or no queries give an empty result of the right shape, or a clear refusal."""

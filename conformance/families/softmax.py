@@ -48,7 +48,7 @@ def rowsum(attend: Attend, case: Case) -> Failure | None:
         return None
     row = place(bad)
     return Failure(
-        f"a row sums to {total[bad][0]:.9g}",
+        f"a row sums to {number(total[bad][0], 9)}",
         "row sum of the attention weights",
         np.where(rows, total, 1.0),
         np.ones_like(total),
@@ -56,6 +56,11 @@ def rowsum(attend: Attend, case: Case) -> Failure | None:
         seen.call,
         shown=Shown(f"abs(found - 1) <= {bound[row]:.3g}", f"weights[{', '.join(map(str, row))}].sum()"),
     )
+
+
+def number(value: float, digits: int = 6) -> str:
+    """Return a number as a message has it; NaN is written as elsewhere."""
+    return "NaN" if np.isnan(value) else f"{value:.{digits}g}"
 
 
 def place(bad: np.ndarray) -> tuple[int, ...]:
@@ -86,7 +91,7 @@ def in_range(attend: Attend, case: Case) -> Failure | None:
         return None
     clipped = np.clip(np.nan_to_num(weights), 0.0, 1.0)
     return Failure(
-        f"a weight is {weights[bad][0]:.6g}",
+        f"a weight is {number(weights[bad][0])}",
         "attention weights",
         weights,
         clipped,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +25,23 @@ def written(folder: Path, source: str) -> str:
 def test_the_stub_of_a_class_of_the_tutorials_shape_runs_as_it_is(framework: str, tmp_path: Path) -> None:
     pytest.importorskip(framework)
     source = stub(f"headcheck.reference.on_{framework}:MultiHeadAttention")
+    assert "TODO" not in source
     assert len(source.splitlines()) <= LONGEST
     adapter = load(written(tmp_path, source))
     assert {"mask", "cross", "weights", "parameters"} <= adapter.declare().capabilities
     mask = np.array([[True, False, True, True, False]] * 3)
     made = call(mask=mask, bias="bias" in adapter.declare().capabilities)
     np.testing.assert_allclose(perform(adapter, made).output, expected(made, mask)[0], atol=1e-12)
+
+
+def marked(source: str) -> dict[str, str]:
+    """Return the lines that a stub leaves to be completed, by what it says above each."""
+    lines = [line.strip() for line in source.splitlines()]
+    return {
+        one.removeprefix("# TODO: "): next_one
+        for one, next_one in pairwise(lines)
+        if one.startswith("# TODO: ")
+    }
 
 
 ODD = """
@@ -59,8 +71,16 @@ def test_the_stub_of_anything_else_says_what_to_fill_in(tmp_path: Path) -> None:
         load(reference)
     source = stub(reference)
     assert len(source.splitlines()) <= LONGEST
-    assert "# its arguments: size, parts" in source
-    assert "# its arguments: asking, asked, answers" in source
+    assert "Complete the line below each TODO" in source.splitlines()[0]
+    assert marked(source) == {
+        "the arguments of Odd, which takes: size, parts": "self.inner = Odd(d_model, num_heads)",
+        "on the right, the (in, out) arrays of the projections": "self.W_q, self.W_k, self.W_v, self.W_o = "
+        "self.inner.W_q, self.inner.W_k, self.inner.W_v, self.inner.W_o",
+        "on the left, the same names": "inner.W_q, inner.W_k, inner.W_v, inner.W_o = "
+        "self.W_q, self.W_k, self.W_v, self.W_o",
+        "the arguments of the call, which takes: asking, asked, answers": "returned = "
+        "inner.forward(query, key, value, mask)",
+    }
     for part, greek in zip("qkvo", ("alpha", "beta", "gamma", "delta"), strict=True):
         source = source.replace(f"inner.W_{part}", f"inner.{greek}")
     source = source.replace(", mask=None", "").replace(", mask)", ")")

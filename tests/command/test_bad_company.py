@@ -15,7 +15,7 @@ WHAT_IT_DOES = {
     "GivesADict": (SHAPE, "fail", "a dict with the keys 'answer' came back"),
     "GivesNothing": (SHAPE, "fail", "None came back"),
     "GivesTheWrongShape": (SHAPE, "fail", "has shape (1, 1, 0); expected (1, 1, 1)"),
-    "GivesNaN": ("SOFTMAX-RANGE", "fail", "nan"),
+    "GivesNaN": ("SOFTMAX-RANGE", "fail", "a weight is NaN"),
     "Raises": (SHAPE, "fail", "raised RuntimeError: no licence"),
     "Exits": (SHAPE, "fail", "raised SystemExit: 3"),
     "Interrupts": (SHAPE, "fail", "raised KeyboardInterrupt"),
