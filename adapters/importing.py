@@ -16,6 +16,7 @@ from dis import opname
 from fnmatch import fnmatchcase
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from keyword import iskeyword
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -111,14 +112,41 @@ def statements(reference: str, implementation: Any) -> list[str]:
     path = Path(place)
     if place == "__main__":
         path = Path(getattr(sys.modules["__main__"], "__file__", ""))
+    top = name.partition(".")[0]
     if path.suffix != ".py":
-        return [f"from {place} import {name.partition('.')[0]}"]
+        return _from(place, top)
     folder, dotted = _package(path)
-    return [
-        "import sys",
-        f"sys.path.insert(0, {str(folder)!r})",
-        f"from {dotted} import {name.partition('.')[0]}",
-    ]
+    if folder == path.parent and (_taken(path) or not _spelt(dotted)):
+        return [
+            "import runpy",
+            "import sys",
+            f"sys.path.append({str(folder)!r})",  # last, lest the file be taken for the module of its name
+            f"{top} = runpy.run_path({str(path)!r})[{top!r}]",
+        ]
+    return ["import sys", f"sys.path.insert(0, {str(folder)!r})", *_from(dotted, top)]
+
+
+def _from(dotted: str, name: str) -> list[str]:
+    """Return the lines that import a name from a module, whose own need not be an identifier."""
+    if _spelt(dotted):
+        return [f"from {dotted} import {name}"]
+    return ["from importlib import import_module", f"{name} = import_module({dotted!r}).{name}"]
+
+
+def _spelt(dotted: str) -> bool:
+    """Return whether an import statement can spell the name of a module."""
+    return all(part.isidentifier() and not iskeyword(part) for part in dotted.split("."))
+
+
+def _taken(path: Path) -> bool:
+    """Return whether the name of a file is that of a module elsewhere, which an import may find instead."""
+    if path.stem in sys.stdlib_module_names:
+        return True
+    try:
+        spec = find_spec(path.stem)
+    except (ValueError, ImportError):  # a module that says nothing of where it is from; a dotted name
+        return True
+    return spec is not None and Path(spec.origin or "").resolve() != path.resolve()
 
 
 def name_of(reference: str, implementation: Any) -> str:
@@ -150,11 +178,7 @@ def _from_file(path: Path) -> ModuleType:
         what = "is a folder" if path.is_dir() else "no such file"
         raise SubjectError(f"{path}: {what}; expected a Python file.{nearest(path.name, names)}")
     path = path.resolve()
-    folder, dotted = path.parent, path.stem
-    while (
-        folder / "__init__.py"
-    ).exists():  # a file of a package is imported as one, so it may import siblings
-        folder, dotted = folder.parent, f"{folder.name}.{dotted}"
+    folder, dotted = _package(path)  # as part of its package, a file may import siblings
     with _on_path(str(folder)):
         if folder != path.parent:
             return _run(str(path), lambda: import_module(dotted))

@@ -129,9 +129,8 @@ class Result:
     dtype: str = ""
     gradients: Mapping[str, np.ndarray] = field(default_factory=dict)
     stages: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    written_to: tuple[
-        str, ...
-    ] = ()  # what the call changed: arguments, or the "earlier output" or "earlier weights" of its module
+    # What the call changed: arguments, or the "earlier output" or "earlier weights" of its module.
+    written_to: tuple[str, ...] = ()
     returned: str = ""  # what came back, in words, where it is not (output, weights) or output
 
 

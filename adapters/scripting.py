@@ -42,10 +42,10 @@ def taken_apart(call: str, where: Answer, layout: Layout) -> list[str]:
         kept.append(f"output = output{TURN}")
     if where.single:
         return [f"output = {call}", *kept]
-    names = {where.output: "output"} | ({} if where.weights is None else {where.weights: "weights"})
-    if names == {"[0]": "output", "[1]": "weights"}:
+    names = {"output": where.output} | ({} if where.weights is None else {"weights": where.weights})
+    if names == {"output": "[0]", "weights": "[1]"}:
         return [f"output, weights, *_ = {call}", *kept]
-    return [f"returned = {call}", *(f"{name} = returned{place}" for place, name in names.items()), *kept]
+    return [f"returned = {call}", *(f"{name} = returned{place}" for name, place in names.items()), *kept]
 
 
 def output_of(call: str, where: Answer, layout: Layout) -> list[str]:

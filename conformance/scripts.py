@@ -14,7 +14,18 @@ import numpy as np
 from headcheck.adapters.protocol import Call, SubjectError
 
 from .attend import Attend
-from .lines import before_call, before_results, in_sequence, literal, refused, repeated
+from .lines import (
+    as_returned,
+    before_call,
+    before_results,
+    in_sequence,
+    literal,
+    output_alone,
+    pasteable,
+    read_for,
+    refused,
+    repeated,
+)
 from .observation import Broken, Failure, Measured, NotMet, Observation, Shown, nothing
 
 LARGEST = 64  # elements of an expected array that is written out
@@ -26,9 +37,9 @@ def script(failure: Failure, attend: Attend, title: str) -> list[str]:
     """Return a script that fails where the implementation departs; nothing where none can be written."""
     try:
         lines = _built(failure, attend) if failure.call is None else _called(failure, failure.call, attend)
-    except (Broken, NotMet, SubjectError):  # what cannot be called again, imported or written has no script
+        return pasteable([f"# {title}", *lines]) if lines else []
+    except (Broken, NotMet, SubjectError, SyntaxError):  # cannot be called again, imported or written
         return []
-    return [f"# {title}", *lines] if lines else []
 
 
 def _built(failure: Failure, attend: Attend) -> list[str]:
@@ -37,7 +48,7 @@ def _built(failure: Failure, attend: Attend) -> list[str]:
         return []
     shown, call = failure.shown, nothing(failure.build)
     if shown and shown.of != "refusal":
-        return [*attend.script(call, shown.of), *_claimed(failure)]
+        return [*read_for(attend.script(call, shown.of), shown.found), *_claimed(failure)]
     lines = attend.script(call, "module")
     if shown:
         return refused(lines, "", then=_claimed(failure))
@@ -61,15 +72,17 @@ def _called(failure: Failure, call: Call, attend: Attend) -> list[str]:
         return refused(lines, failure.message)
     if failure.kind == "timeout":
         watchdog = f"faulthandler.dump_traceback_later({PATIENCE}, exit=True)"
-        return ["import faulthandler", watchdog, *lines, _said(failure)]
+        return ["import faulthandler", watchdog, *as_returned(lines), _said(failure)]
     if failure.kind in {"raised", "crash"}:
-        return [*lines, _said(failure)]
+        return [*as_returned(lines), _said(failure)]
     return _misshapen(failure, call, attend) or _compared(failure, call, attend)
 
 
 def _shown(failure: Failure, shown: Shown, call: Call, attend: Attend) -> list[str]:
     """Return a script of what a failure itself says is to be shown."""
     kind, _, name = shown.of.partition(" ")
+    if kind == "parameters":
+        return [*read_for(attend.script(call, kind), shown.found), *_claimed(failure)]
     if kind == "earlier":
         alone = attend.again(failure.earlier[-1], call).result.written_to
         calls = failure.earlier[-1:] if shown.of in alone else failure.earlier
@@ -86,7 +99,7 @@ def _shown(failure: Failure, shown: Shown, call: Call, attend: Attend) -> list[s
         case "refusal":
             return refused(lines, "", then=_claimed(failure))
         case "returned":
-            return before_results(lines, _claimed(failure))
+            return before_results(lines, _claimed(failure), last=True)
         case "argument":
             return [*before_call(lines, f"before = {name} + 0"), *_claimed(failure)]
         case _:
@@ -106,9 +119,11 @@ def blank(call: Call) -> Call:
 
 def _claimed(failure: Failure) -> list[str]:
     """Return the lines that fail where what a failure shows does not hold."""
-    shown = failure.shown
+    shown, call = failure.shown, failure.call
     assert shown is not None
-    return [f"found = {shown.found}", f"assert {shown.claim}, {failure.message + ': '!r} + str(found)"]
+    number = shown.found.startswith("output[") and shown.claim.startswith("abs(found - ")
+    said = [f"# expected: {_defined('output', call)}, in float64"] if number and call else []
+    return [*said, f"found = {shown.found}", f"assert {shown.claim}, {failure.message + ': '!r} + str(found)"]
 
 
 def _said(failure: Failure) -> str:
@@ -127,18 +142,22 @@ def _misshapen(failure: Failure, call: Call, attend: Attend) -> list[str]:
         missed = array is None and (name == "output" or failure.quantity == "attention weights")
         if missed or (array is not None and array.shape != shape):
             shown = Shown(f"found == {shape}", f'tuple(getattr({name}, "shape", ()))', "returned")
-            return _shown(replace(failure, shown=shown), shown, call, attend)
+            claimed = replace(failure, shown=shown)
+            if name == "weights":
+                return _shown(claimed, shown, call, attend)
+            return [*output_alone(attend.script(blank(call)), shape), *_claimed(claimed)]
     return []
 
 
 def _compared(failure: Failure, call: Call, attend: Attend) -> list[str]:
     """Return a script of the first call that departs from the definition, of those in contradiction."""
+    besides = "; of answers that contradict each other, this one is wrong" if failure.others else ""
     for one, earlier in [(call, failure.earlier), *((other, ()) for other in failure.others)]:
         seen = attend.again(*earlier, one)
         if seen.raised is not None or seen.expectation is None:
             continue
         for measured in _quantities(failure, seen):
-            assertion = _departure(measured) or _of_two_answers(measured, seen)
+            assertion = _departure(measured, besides) or _of_two_answers(measured, seen)
             if assertion:
                 of = measured.quantity if measured.quantity.startswith("gradient") else "output"
                 of = of.replace("the one array", "query")
@@ -156,8 +175,12 @@ def _quantities(failure: Failure, seen: Observation) -> Iterator[Measured]:
     yield from sorted(there, key=lambda measured: measured.quantity != failure.quantity)
 
 
-def _departure(measured: Measured) -> list[str]:
-    """Return lines that fail where a quantity departs; of a large one, they look at its worst place alone."""
+def _departure(measured: Measured, besides: str = "") -> list[str]:
+    """Return lines that fail where a quantity departs: at the place that is furthest out of its bound.
+
+    Of a large quantity, only what is around that place is written out.  ``besides`` is said of the number
+    expected.
+    """
     values, exact, lawful = measured.values, measured.exact(), measured.lawful()
     name = NAMES.get(measured.quantity, "gradient")
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
@@ -167,20 +190,36 @@ def _departure(measured: Measured) -> list[str]:
     if not values.size or not (error > lawful).any():
         return []
     worst = tuple(int(i) for i in np.unravel_index(int(np.nan_to_num(ratio, nan=0.0).argmax()), ratio.shape))
-    for index in ((), worst[:1], worst[:2], worst[:-1], worst):
-        bound = float(np.max(lawful[index], initial=0.0))
-        if exact[index].size <= LARGEST and np.max(error[index]) > bound:
-            break
-    place = f"{name}[{', '.join(map(str, index))}]" if index else name
-    resolution = min(bound, float(np.max(error[index])) - bound)
-    expected = literal(exact[index], resolution)
-    at_most = f"{bound:.3g}" if np.max(error[index]) > 1.1 * bound else repr(bound)
+    index = next(i for i in ((), worst[:1], worst[:2], worst[:-1], worst) if exact[i].size <= LARGEST)
+    bound, apart = float(lawful[worst]), float(error[worst])
+    expected = literal(exact[index], min(bound, apart - bound))
+    at_most = f"{bound:.3g}" if apart > 1.1 * bound else repr(bound)
+    place, within = placed(name, index), placed("", worst[len(index) :])
     return [
-        f"expected = {f'np.array({expected})' if np.ndim(exact[index]) else expected}",
-        f"difference = np.abs({place} - expected).max()",
+        f"# expected: {_defined(measured.quantity, measured.call)}, in float64{besides}",
+        f"expected = {f'np.array({expected})' if within else expected}",
+        f"difference = np.abs({place} - expected){within}"
+        + ("  # where it is most above what is lawful" if within and exact[index].size > 1 else ""),
         f'print("{measured.quantity}:", {place}, "expected:", expected, sep="\\n")',
         f'assert difference <= {at_most}, f"{{difference:.3g}} apart, at most {at_most} is lawful"',
     ]
+
+
+def placed(name: str, index: tuple[int, ...]) -> str:
+    """Return the source of an element, or of a part, of an array."""
+    return f"{name}[{', '.join(map(str, index))}]" if index else name
+
+
+def _defined(quantity: str, call: Call) -> str:
+    """Return what a quantity is by the definition."""
+    scores = "q k^T / sqrt(d_k)" if call.build.scale is None else f"{call.build.scale} q k^T"
+    masked = call.mask is not None or call.padding is not None or call.causal
+    weights = f"softmax({f'masked({scores})' if masked else scores})"
+    if quantity == "attention weights":
+        return weights
+    biased = call.parameters is None or call.parameters.b_o is not None
+    output = f"{weights} v W_o{' + b_o' if biased else ''}"
+    return f"{quantity} in sum(cotangent * ({output}))" if quantity.startswith("gradient") else output
 
 
 def _of_two_answers(measured: Measured, seen: Observation) -> list[str]:
@@ -198,6 +237,7 @@ def _of_two_answers(measured: Measured, seen: Observation) -> list[str]:
         answers[answer] = lawful.exact()
     nearest = f"min(np.abs({name} - uniform).max(), np.abs({name} - zeros).max())"
     return [
+        "# lawful where a row sees no key: what uniform attention weights give, and what zeros give",
         *(f"{answer} = np.array({literal(array, max(bounds))})" for answer, array in answers.items()),
         f"found = {nearest}",
         f'assert found <= {max(bounds):.3g}, f"{{found:.3g}} from the nearer of the two lawful answers"',

@@ -19,9 +19,7 @@ from ..specification import MUST, SHOULD, requirement
 D_MODEL, HEADS = 64, 4
 MATRICES = ("W_q", "W_k", "W_v", "W_o")
 FALSE_ALARM = 1e-6
-ALIKE = (
-    0.2  # correlation of two matrices: chance gives 1/64 for numbers drawn apart, so twelve of its deviations
-)
+ALIKE = 0.2  # correlation of two matrices: twelve deviations of chance, 1/64 for numbers drawn apart
 XAVIER = sqrt(6.0 / (D_MODEL + D_MODEL))
 
 # What has been taken for Xavier's bound of one d x d projection: the root mean square over Xavier's.

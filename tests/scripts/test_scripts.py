@@ -122,11 +122,11 @@ class Shell:
         command = [sys.executable, str(Path(__file__).with_name("shell.py")), module]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
-    def __call__(self, script: str) -> str:
-        """Return what a script raises, "" where nothing."""
+    def __call__(self, script: str, how: str = "run") -> str:
+        """Return what a script raises, run or "pasted"; "" where nothing."""
         assert self._process.stdin
         assert self._process.stdout
-        print(json.dumps(script), file=self._process.stdin, flush=True)
+        print(json.dumps([script, how]), file=self._process.stdin, flush=True)
         return str(json.loads(self._process.stdout.readline()))
 
     def close(self) -> None:
@@ -162,6 +162,7 @@ def test_fails_on_the_wrong_class_and_passes_on_the_right_one(
     shell = shells.get(framework) or shells.setdefault(framework, Shell(framework))
     raised = shell(script)
     assert SAMPLES[framework][name] in raised, script
+    assert shell(script, "pasted") == raised, script
     assert len(script.splitlines()) <= 100
     wrong = f"from headcheck.reference.faults.on_{framework} import {name}"
     assert wrong in script
