@@ -276,6 +276,8 @@ def _proof(subject: str, info: RequirementInfo) -> Evidence:
             worst_index=(0, 1, 17, 35),
             worst_error=0.01,
         )
+    if subject == MINE and info.id == "PROJ-ORACLE":
+        return evidence(info, subject, matches=("The scores are divided by sqrt(d_model)",))
     if info.id == "SCALE-DK":
         return evidence(
             info,
