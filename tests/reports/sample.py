@@ -209,6 +209,7 @@ _MEASURED: dict[str, dict[str, Any]] = {
         ]
     },
     "PROJ-COUNT": {"weights": 1_048_576, "biases": 2048},
+    "INIT-XAVIER": {"fan": "of W_q, W_k and W_v that of one matrix (3 d, d), 4 d; of W_o its own, 2 d; " * 2},
 }
 
 
