@@ -16,15 +16,17 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from headcheck.verdicts import SubjectRecord
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from . import mathml
+from .capabilities import applies
+from .causes import likely, matched
 from .charts import distribution
+from .implementations import conventions, lacking
 from .page import anchor
 from .plain import clean, one_line
-from .words import Sign, number
+from .words import Sign, number, reason
 
 _TEMPLATES = Path(__file__).with_name("templates")
 _LONGEST = 20_000  # characters of any one text: a script that makes its inputs may be long
@@ -61,6 +63,7 @@ def _environment() -> Environment:
     )
     filters: Mapping[str, Callable[..., Any]] = {
         "anchor": anchor,
+        "applies": applies,
         "breakable": breakable,
         "capital": capital,
         "conventions": conventions,
@@ -68,12 +71,16 @@ def _environment() -> Environment:
         "formula": formula,
         "grounds": lambda grounds: " and ".join(_GROUNDS.get(ground, ground) for ground in grounds),
         "initial": lambda framework: framework[:1].upper(),
+        "lacking": lacking,
+        "likely": likely,
         "linked": linked,
+        "matched": matched,
         "median": lambda values: statistics.median(values) if values else None,
         "moment": lambda moment: moment.replace("T", " ").replace("Z", " UTC"),
         "number": number,
         "one_line": one_line,
         "polynomial": polynomial,
+        "reason": reason,
         "sentence": sentence,
         "short_name": short_name,
         "situations": lambda seen: ", ".join(f"{name} {count}" for name, count in seen.items()),
@@ -129,13 +136,6 @@ def linked(address: str) -> Markup:
     if not text.startswith(("https://", "http://")):
         return escape(text)
     return Markup('<a href="{}" rel="noreferrer">{}</a>').format(text, text)
-
-
-def conventions(subject: SubjectRecord) -> list[tuple[str, str, str, bool]]:
-    """Return name, declared value, verified value and whether they agree, of each convention."""
-    names = [*subject.declared, *(name for name in subject.verified if name not in subject.declared)]
-    pairs = [(name, subject.declared.get(name, ""), subject.verified.get(name, "")) for name in names]
-    return [(name, declared, verified, declared in {"", verified}) for name, declared, verified in pairs]
 
 
 @lru_cache(maxsize=1 << 14)

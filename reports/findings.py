@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from headcheck.verdicts import RequirementInfo, Run, Status, Verdict
 
+from .causes import matched
 from .place import Place, place
 from .plain import clean, one_line
 
@@ -47,7 +48,7 @@ class Finding:
         if proof := self.verdict.evidence:
             lines += [
                 f"Smallest case: {one_line(proof.case_text, 600)}",
-                f"Matches: {one_line(', '.join(proof.matches), 600)}" if proof.matches else "",
+                f"Matches {one_line(matched(proof), 600)}" if proof.matches else "",
                 f"Replay: {one_line(proof.replay, 600)}" if proof.replay else "",
             ]
         return "\n".join(line for line in lines if line)

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from headcheck.verdicts import Run, Status
 
+from .causes import matched
 from .findings import Finding, Notice, findings, known, notices
 from .markdown import block, bounded, cell, code, link, prose
 from .place import Place
@@ -121,7 +122,7 @@ def _failure(finding: Finding) -> str:
     if proof := verdict.evidence:
         lines.append(f"\nSmallest case: {code(proof.case_text, 600)}\n")
         if proof.matches:
-            lines.append(f"Matches: {code(', '.join(proof.matches), 600)}\n")
+            lines.append(f"Matches {prose(matched(proof), 600)}\n")
         if proof.replay:
             lines.append(f"Replay: {code(proof.replay, 1000)}\n")
         if proof.script:

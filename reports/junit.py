@@ -13,6 +13,7 @@ from xml.etree import ElementTree
 
 from headcheck.verdicts import RequirementInfo, Run, Status, SubjectRecord, Verdict
 
+from .causes import matched
 from .findings import notices
 from .plain import clean, one_line
 
@@ -85,7 +86,7 @@ def _body(verdict: Verdict, requirement: RequirementInfo) -> str:
     if proof := verdict.evidence:
         parts += [
             f"Smallest case: {clean(proof.case_text)}",
-            f"Matches: {clean(', '.join(proof.matches))}" if proof.matches else "",
+            f"Matches {clean(matched(proof))}" if proof.matches else "",
             f"Replay: {clean(proof.replay)}" if proof.replay else "",
             f"Script:\n{clean(proof.script, 20_000)}" if proof.script else "",
         ]

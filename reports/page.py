@@ -100,6 +100,11 @@ class Row:
         return any(cell.verdict is not None and cell.verdict.status in _FAILING for cell in self.cells)
 
     @property
+    def quiet(self) -> bool:
+        """Whether no subject has a finding on it."""
+        return not any(cell.anchor for cell in self.cells)
+
+    @property
     def search(self) -> str:
         """What the text filter looks through."""
         return f"{self.requirement.id} {self.requirement.statement}".lower()
@@ -135,6 +140,16 @@ class Page:
         return command(self.run)
 
     @property
+    def reasons(self) -> int:
+        """How many reasons stand in the verdict of each subject, so that all verdicts fit on a screen."""
+        return 10 if len(self.standings) <= 2 else 3
+
+    @property
+    def first(self) -> Finding | None:
+        """The first failure that is shown with its proof."""
+        return next((finding for findings in self.findings for finding in findings.shown), None)
+
+    @property
     def failures(self) -> int:
         """How many failures are shown with their proof."""
         return sum(len(findings.shown) for findings in self.findings)
@@ -161,16 +176,6 @@ class Page:
                 shared.setdefault((one.verdict.requirement, one.table), []).append(one.verdict.subject)
         return [(requirement, table, subjects) for (requirement, table), subjects in shared.items()]
 
-    @property
-    def capabilities(self) -> list[str]:
-        """Every capability that a requirement needs or a subject offers."""
-        needed = {capability for info in self.run.requirements for capability in info.needs}
-        return sorted(needed.union(*(subject.capabilities for subject in self.run.subjects)))
-
-    def lost(self, capability: str) -> list[str]:
-        """Return the requirements that do not apply without a capability."""
-        return [info.id for info in self.run.requirements if capability in info.needs]
-
 
 def arrange(run: Run, diff: Diff | None = None) -> Page:
     """Return a run arranged for the page, with what changed since an earlier one."""
@@ -194,7 +199,7 @@ def arrange(run: Run, diff: Diff | None = None) -> Page:
                 one,
                 shown=tuple(
                     f
-                    for f in sorted(of_subject, key=lambda f: not run.breaks(f.verdict))
+                    for f in sorted(of_subject, key=lambda f: _place(f.verdict, one.breaking))
                     if f.verdict.status in _SHOWN_IN_FULL
                 ),
                 listed=tuple(f for f in of_subject if f.verdict.status not in _SHOWN_IN_FULL),
@@ -203,6 +208,11 @@ def arrange(run: Run, diff: Diff | None = None) -> Page:
             if (of_subject := [f for f in findings.values() if f.standing is one])
         ),
     )
+
+
+def _place(verdict: Verdict, first: tuple[Verdict, ...]) -> int:
+    """Return where a finding stands: what breaks in its order, then the rest as it is."""
+    return first.index(verdict) if verdict in first else len(first)
 
 
 def anchor(requirement: str) -> str:

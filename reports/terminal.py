@@ -12,6 +12,7 @@ from headcheck.verdicts import Evidence, Run, Status, Verdict
 from rich.console import Console
 from rich.text import Text
 
+from .causes import likely, matched
 from .grid import Grid, errors, ratios, read
 from .plain import clean, one_line
 from .words import SIGNS, Sign, Standing, headline, number, standings
@@ -37,7 +38,7 @@ def print_run(run: Run, console: Console, *, quiet: bool = False) -> None:
         _say(console, Text("Interrupted: these are the verdicts reached until then.", style="yellow"))
     theirs = sum(subject.subject_seconds for subject in run.subjects)
     ours = sum(subject.headcheck_seconds for subject in run.subjects)
-    if theirs and not quiet:
+    if theirs and run.complete and not quiet:
         spent = f"CPU: {number(theirs)} s in the implementation's own calls, {number(ours)} s in headcheck"
         _say(console, Text(spent, style="dim"))
 
@@ -57,6 +58,8 @@ def _verdict_line(standing: Standing, console: Console) -> Text:
 
 
 def _details(standing: Standing, statements: Mapping[str, str], console: Console) -> None:
+    if cause := likely(standing.causes):
+        _say(console, Text(cause, style="bold"), 2, hang=2)
     told = [v for v in standing.verdicts if v.status in _TOLD and not standing.run.breaks(v)]
     for verdict in standing.breaking:
         console.print()
@@ -96,9 +99,9 @@ def facts(proof: Evidence) -> Iterator[tuple[str, str]]:
     if actual:
         yield from _numbers(proof, expected, actual)
     if proof.matches:
-        yield "matches", "; ".join(proof.matches)
+        yield "matches", matched(proof)
     if proof.grounds:
-        yield "grounds", one_line(" and ".join(proof.grounds), 120)
+        yield "judged by", one_line(" and ".join(proof.grounds), 120)
 
 
 def _numbers(proof: Evidence, expected: Grid | None, actual: Grid) -> Iterator[tuple[str, str]]:

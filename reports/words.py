@@ -11,6 +11,7 @@ from functools import cached_property
 
 from headcheck.verdicts import Level, Run, Status, SubjectRecord, Verdict
 
+from .causes import Cause, by_cause, causes
 from .plain import one_line
 
 
@@ -60,8 +61,13 @@ class Standing:
 
     @cached_property
     def breaking(self) -> tuple[Verdict, ...]:
-        """The verdicts that make it not conformant."""
-        return tuple(verdict for verdict in self.verdicts if self.run.breaks(verdict))
+        """The verdicts that make it not conformant: what the likeliest cause explains comes first."""
+        return by_cause(verdict for verdict in self.verdicts if self.run.breaks(verdict))
+
+    @cached_property
+    def causes(self) -> tuple[Cause, ...]:
+        """What likely makes it not conformant."""
+        return causes(self.breaking)
 
     @cached_property
     def counts(self) -> Counter[Status]:
@@ -90,9 +96,8 @@ class Standing:
     @property
     def sentence(self) -> str:
         """What follows the conclusion: "breaks 3 of the 52 requirements that apply"."""
-        apply = counted(self.applicable, "requirement that applies", "requirements that apply")
         if self.conclusion == "not conformant":
-            return f"breaks {len(self.breaking)} of the {apply}"
+            return self._broken()
         if self.conclusion.startswith("no failure found"):
             others = " other" if self.counts[Status.KNOWN_FAILURE] else ""
             return f"breaks none of the{others} requirements judged, but {self._open()}"
@@ -102,7 +107,7 @@ class Standing:
             known = counted(self.counts[Status.KNOWN_FAILURE], "known failure", "known failures")
             return f"meets every MUST that applies except for {known}"
         if self.counts[Status.PASS] == self.applicable:
-            return f"meets all {apply}"
+            return "meets " + _all(self.applicable, "all {} requirements that apply")
         return "meets every MUST that applies"
 
     @property
@@ -114,6 +119,13 @@ class Standing:
             for status, words in REMARKS.items()
             if self.counts[status] and not (strict and status is Status.DEVIATES)
         )
+
+    def _broken(self) -> str:
+        broken = len(self.breaking)
+        if not self.run.complete:
+            judged = self.applicable - self.counts[Status.BLOCKED]
+            return f"breaks {broken} of the {judged} judged before the interruption"
+        return "breaks " + _all(self.applicable, f"{broken} of the {{}} requirements that apply")
 
     def _open(self) -> str:
         undecided = sum(v.level is Level.MUST and v.status is Status.INCONCLUSIVE for v in self.verdicts)
@@ -171,9 +183,19 @@ def command(run: Run) -> str:
     return " ".join(["headcheck run", *names, "--profile", run.profile, "--seed", str(run.seed), *strict])
 
 
+def reason(message: str, limit: int = 120) -> str:
+    """Return the first sentence of a message; of a long one, what is said before its first "; "."""
+    first = one_line(message.partition("\n")[0].partition(". ")[0], 600)
+    return one_line(first if len(first) <= limit else first.partition("; ")[0], limit).removesuffix(".")
+
+
 def counted(number: int, one: str, many: str) -> str:
     """Return a number with its noun."""
     return f"{number} {one if number == 1 else many}"
+
+
+def _all(number: int, several: str) -> str:
+    return "the one requirement that applies" if number == 1 else several.format(number)
 
 
 def enumerated(words: list[str]) -> str:
@@ -182,12 +204,11 @@ def enumerated(words: list[str]) -> str:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """Return a number as a person writes it: "0.25", "1.3e-5", "NaN"."""
+    """Return a number as Python writes it in messages and scripts: "0.25", "1.3e-05", "NaN"."""
     if value is None:
         return "NaN/Inf"  # how a results file has what is not finite
     if math.isnan(value):
         return "NaN"
     if math.isinf(value):
         return "Inf" if value > 0 else "-Inf"
-    mantissa, e, exponent = f"{value + 0.0:.{digits}g}".partition("e")
-    return f"{mantissa}e{int(exponent)}" if e else mantissa
+    return f"{value + 0.0:.{digits}g}"

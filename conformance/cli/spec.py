@@ -66,8 +66,12 @@ def _print_table(infos: list[RequirementInfo]) -> None:
 @click.argument("id")
 def explain(id: str) -> None:
     """Explain one requirement: what it says and why it matters."""
+    from headcheck.reports.capabilities import applies
+    from headcheck.reports.plain_math import formula
+    from headcheck.reports.terminal import encodable
     from rich.console import Console
     from rich.markup import escape
+    from rich.text import Text
 
     from ..specification import named, specification
 
@@ -82,8 +86,10 @@ def explain(id: str) -> None:
     console = Console(highlight=False)
     console.print(f"[bold]{info.id}[/bold]  {info.level}, {info.family}, since {info.since}")
     console.print(f"\n{escape(info.statement)}.\n", soft_wrap=False)
-    console.print(f"  {escape(info.formula)}\n")
-    console.print(escape(info.why))
-    console.print(f"\nNeeds: {', '.join(info.needs) or 'nothing that every subject does not offer'}")
+    for line in encodable(Text(formula(info.formula)), console).wrap(console, console.width - 2):
+        line.rstrip()
+        console.print(Text("  ") + line)
+    console.print(f"\n{escape(info.why)}")
+    console.print(f"\nIt {applies(info.needs)}.")
     if info.depends_on:
         console.print(f"Judged only where these hold: {', '.join(info.depends_on)}")

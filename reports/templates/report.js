@@ -3,7 +3,10 @@
   const $ = (id) => document.getElementById(id);
   const items = [...document.querySelectorAll("[data-family]")];
   const groups = [...document.querySelectorAll("[data-group]")];
+  const details = [...document.querySelectorAll("details")];
+  const folds = details.filter((one) => one.classList.contains("folded"));
   const rows = items.filter((item) => item.localName === "tr");
+  let narrowed = false;
 
   const filter = () => {
     const family = $("filter-family").value;
@@ -18,6 +21,10 @@
     }
     for (const group of groups) {
       group.hidden = ![...group.querySelectorAll("[data-family]")].some((item) => !item.hidden);
+    }
+    if (narrowed !== Boolean(family || words.length)) { // what is looked for must not stay in a fold
+      narrowed = !narrowed;
+      for (const fold of folds) fold.open = narrowed;
     }
     const shown = rows.filter((row) => !row.hidden).length;
     const count = $("filter-count");
@@ -36,24 +43,34 @@
     setTimeout(() => { button.textContent = "Copy"; }, 2000);
   };
 
-  // a link must reach its target even where a filter hides it
-  const reveal = () => {
-    const target = $(decodeURIComponent(location.hash.slice(1)));
-    if (!target || !target.closest("[hidden]")) return;
-    $("filter-failing").checked = false;
-    $("filter-family").value = $("filter-text").value = "";
-    filter();
-    target.scrollIntoView();
+  // a link must reach its target even where a filter hides it or a fold holds it
+  const reveal = (hash) => {
+    const target = $(decodeURIComponent(hash.slice(1)));
+    if (!target) return;
+    let moved = Boolean(target.closest("[hidden]"));
+    if (moved) {
+      $("filter-failing").checked = false;
+      $("filter-family").value = $("filter-text").value = "";
+      filter();
+    }
+    for (let fold = target.closest("details"); fold; fold = fold.parentElement.closest("details")) {
+      moved ||= !fold.open;
+      fold.open = true;
+    }
+    if (moved) target.scrollIntoView();
   };
 
-  const details = [...document.querySelectorAll("details")];
   let closed = [];
   addEventListener("beforeprint", () => {
-    closed = details.filter((one) => !one.open);
+    closed = details.filter((one) => !one.open && !one.closest(".folded"));
     for (const one of closed) one.open = true;
   });
   addEventListener("afterprint", () => { for (const one of closed) one.open = false; });
-  addEventListener("hashchange", reveal);
+  addEventListener("hashchange", () => reveal(location.hash));
+  addEventListener("click", ({ target }) => { // also of a link that has been followed before
+    const link = target.closest('a[href^="#"]');
+    if (link) reveal(link.hash);
+  });
 
   $("filters").hidden = false;
   $("filters").addEventListener("input", filter);
@@ -62,4 +79,5 @@
     button.addEventListener("click", () => copy(button));
   }
   filter();
+  reveal(location.hash);
 })();

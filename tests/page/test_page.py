@@ -169,13 +169,52 @@ def test_a_link_to_what_a_filter_hides_shows_it(page: Page) -> None:
     assert page.locator("#SCALE-DK").is_visible()
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_a_link_to_what_a_fold_holds_opens_it(browser: Browser, address: str, scripts: bool) -> None:
+    with opened(browser, address, java_script_enabled=scripts) as (page, _):
+        target = page.locator("#SHAPE-OUTPUT")
+        assert not target.is_visible()
+        page.locator(".matrix a[href='#SHAPE-OUTPUT']").click()
+        target.wait_for(state="visible")
+        place = target.bounding_box()
+        assert place is not None
+        assert 0 <= place["y"] < 900
+
+
+def test_an_address_that_names_what_a_fold_holds_opens_it_each_time(browser: Browser, address: str) -> None:
+    with opened(browser, f"{address}#SHAPE-OUTPUT") as (page, _):
+        target = page.locator("#SHAPE-OUTPUT")
+        assert target.is_visible()
+        page.evaluate("document.querySelectorAll('details').forEach(one => { one.open = false; })")
+        page.locator(".matrix a[href='#SHAPE-OUTPUT']").click()
+        target.wait_for(state="visible")
+
+
+def test_what_is_looked_for_does_not_stay_in_a_fold(page: Page) -> None:
+    page.get_by_label("Text").fill("SHAPE-OUTPUT")
+    assert page.locator("article.requirement:visible h4").all_inner_texts() == ["SHAPE-OUTPUT MUST"]
+    page.get_by_label("Text").fill("")
+    assert not page.locator("#SHAPE-OUTPUT").is_visible()
+
+
+def test_narrow_screens_show_the_charts_whole(browser: Browser, address: str) -> None:
+    with opened(browser, address, viewport={"width": 420, "height": 900}) as (page, _):
+        charts = page.locator("#measured table.stack .chart").all()
+        assert charts
+        for chart in charts:
+            place = chart.bounding_box()
+            assert place is not None
+            assert place["x"] >= 0
+            assert place["x"] + place["width"] <= 420
+
+
 def test_a_script_is_copied_as_it_is(browser: Browser, address: str) -> None:
     proof = next(v.evidence for v in sample().of(MINE) if v.requirement == "SCALE-DK")
     assert proof is not None
     permissions = ["clipboard-read", "clipboard-write"]
     with opened(browser, address, permissions=permissions) as (page, _):
-        button = page.locator("[data-copies='SCALE-DK--3-script']")
-        button.click()
+        page.locator("[id='SCALE-DK--3'] summary").click()
+        page.locator("[data-copies='SCALE-DK--3-script']").click()
         assert eventually(page, "document.querySelector('.copy:focus').textContent === 'Copied'")
         assert page.evaluate("navigator.clipboard.readText()") == proof.script
 
@@ -202,6 +241,14 @@ def test_on_paper_everything_is_open_and_fits(browser: Browser, address: str, sc
     with opened(browser, address, **options) as (page, _):
         page.emulate_media(media="print")
         assert page.locator("#SCALE-DK details table").bounding_box() is not None
+        page.evaluate("dispatchEvent(new Event('beforeprint'))")
+        for script in page.locator(".script pre").all():
+            assert script.bounding_box() is not None
+        assert not page.locator("#SHAPE-OUTPUT").is_visible()
+        assert "SHAPE-OUTPUT" in " ".join(page.locator(".on-paper:visible").all_inner_texts())
+        # one pixel too wide, and the browser shrinks every glyph
+        wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > 696)"
+        assert page.evaluate(f"{wide}.map(e => e.outerHTML.slice(0, 200))") == []
         assert page.locator("nav").is_hidden()
         ink = page.locator("h1").evaluate("element => getComputedStyle(element).color")
         assert ink == "rgb(27, 29, 31)", "dark ink on white paper, whatever the screen prefers"

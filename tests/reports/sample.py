@@ -209,6 +209,7 @@ _MEASURED: dict[str, dict[str, Any]] = {
         ]
     },
     "PROJ-COUNT": {"weights": 1_048_576, "biases": 2048},
+    "INIT-XAVIER": {"fan": "of W_q, W_k and W_v that of one matrix (3 d, d), 4 d; of W_o its own, 2 d; " * 2},
 }
 
 
@@ -276,6 +277,8 @@ def _proof(subject: str, info: RequirementInfo) -> Evidence:
             worst_index=(0, 1, 17, 35),
             worst_error=0.01,
         )
+    if subject == MINE and info.id == "PROJ-ORACLE":
+        return evidence(info, subject, matches=("The scores are divided by sqrt(d_model)",))
     if info.id == "SCALE-DK":
         return evidence(
             info,

@@ -18,6 +18,8 @@ from markupsafe import Markup
 
 from .sample import HOSTILE, MINE, REQUIREMENTS, RIGHT, TORCH, sample
 
+QUIET = {Status.PASS, Status.NOT_APPLICABLE, Status.BLOCKED}
+
 
 class Document(HTMLParser):
     """What a browser would make of the page: its elements, and the text in each of the raw ones."""
@@ -141,7 +143,7 @@ def test_the_matrix_says_every_verdict_in_words_and_links_what_failed_to_its_pro
         for verdict in run.of(subject.name):
             cell = matrix[verdict.requirement][place]
             assert cell.endswith(SIGNS[verdict.status].word)
-            to_be_told = verdict.status not in {Status.PASS, Status.NOT_APPLICABLE, Status.BLOCKED}
+            to_be_told = verdict.status not in QUIET
             assert (f'href="#{verdict.requirement}--{place + 1}"' in cell) == to_be_told
 
 
@@ -153,14 +155,15 @@ def test_a_failure_is_shown_with_all_of_its_proof(page: str) -> None:
     for part in (
         "is 1/sqrt(d_k).",
         "Measured scale 0.25 is 1/sqrt(d_model)",
-        "Indistinguishable from known faults: The scores are divided by sqrt(d_model); or The scores",
+        "Matches known faults: the scores are divided by sqrt(d_model); or the scores are divided by d_k.",
         proof.case_text,
         proof.variant,
         "[0, 1, 1, 0]",
         "expected 0.8",
         "actual 0.6",
         "bound 3.1e-14",
-        "error / bound 6.45e12",
+        "error / bound 6.45e+12",
+        "Judged by",
         "the float64 oracle and a property that needs no oracle",
         proof.script,
         proof.replay,
@@ -178,6 +181,31 @@ def test_failures_come_before_deviations_and_both_before_what_is_only_listed(pag
         "DIV-MESSAGE",
         *("SHAPE-PIPELINE", "SOFTMAX-STABLE", "NUM-NAN"),
     ]
+
+
+def test_the_verdict_names_the_likely_cause_and_the_reasons(page: str) -> None:
+    verdict = Document(page[page.index('id="verdict"') : page.index('id="matrix"')])
+    assert (
+        "Likely cause: the scores are divided by sqrt(d_model) (explains 2 of its 5 findings)."
+        in verdict.text
+    )
+    assert "Measured scale 0.25 is 1/sqrt(d_model); expected 1/sqrt(d_k) = 0.5." in verdict.text
+    assert "#findings-of-3" in verdict.attributes("href")
+
+
+def test_the_first_script_is_open_and_the_others_are_folded(page: str, document: Document) -> None:
+    scripts = [details for details in document.named("details") if details.get("class") == "script"]
+    assert len(scripts) == page.count('-script"><code>') + page.count('-script" class="long"')
+    assert ["open" in script for script in scripts] == [True] + [False] * (len(scripts) - 1)
+
+
+def test_the_specification_folds_what_nothing_was_found_on(page: str) -> None:
+    specification = page[page.index('id="specification"') : page.index('id="implementations"')]
+    folded = "".join(re.findall(r'<details class="folded".*?\n</details>\n<p', specification, re.DOTALL))
+    found = {v.requirement for v in sample().verdicts if v.status not in QUIET}
+    names = re.findall(r'<article id="([\w-]+)"', specification)
+    assert sorted(names) == sorted(info.id for info in REQUIREMENTS)
+    assert set(re.findall(r'<article id="([\w-]+)"', folded)) == set(names) - found
 
 
 def test_capabilities_not_offered_are_named_with_what_they_cost(document: Document) -> None:

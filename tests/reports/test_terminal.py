@@ -42,11 +42,25 @@ def test_a_failure_is_told_with_its_proof() -> None:
         "path      weights returned",
         "expected  0.8",
         "actual    0.6 (attention weights at [0, 1, 1, 0])",
-        "error     0.2 at [0, 1, 1, 0], 6.45e12 times the bound 3.1e-14",
-        "matches   The scores are divided by sqrt(d_model); The scores are divided by d_k",
-        "grounds   oracle and property",
+        "error     0.2 at [0, 1, 1, 0], 6.45e+12 times the bound 3.1e-14",
+        "matches   known faults: the scores are divided by sqrt(d_model); or the scores are divided by d_k",
+        "judged by oracle and property",
         f"replay    {proof.replay}",
     ]
+
+
+def test_the_likely_cause_follows_the_verdict_unless_a_line_is_all_there_is() -> None:
+    run = only(sample(), MINE)
+    cause = "  Likely cause: the scores are divided by sqrt(d_model) (explains 2 of its 5 findings)"
+    assert printed(run).splitlines()[1] == cause
+    assert "Likely cause" not in printed(run, quiet=True)
+    assert "Likely cause" not in printed(only(sample(), TORCH))
+
+
+def test_the_time_of_an_interrupted_run_is_not_told() -> None:
+    run = only(sample(), MINE)
+    assert "CPU:" in printed(run)
+    assert "CPU:" not in printed(replace(run, complete=False))
 
 
 def test_small_arrays_are_shown_whole() -> None:

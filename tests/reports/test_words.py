@@ -5,7 +5,7 @@ import shlex
 from dataclasses import replace
 
 import pytest
-from headcheck.reports.words import SIGNS, command, counted, enumerated, headline, number, standings
+from headcheck.reports.words import SIGNS, command, counted, enumerated, headline, number, reason, standings
 from headcheck.verdicts import Run, Status
 
 from .sample import MINE, RIGHT, TORCH, sample
@@ -48,6 +48,37 @@ def test_under_strict_a_deviation_is_a_failure_and_no_remark() -> None:
     [torch] = standings(replace(only(sample(), TORCH), strict=True))
     assert torch.sentence == "breaks 3 of the 67 requirements that apply"
     assert torch.remarks == ("1 not applicable",)
+
+
+def test_what_applies_may_be_one_requirement() -> None:
+    run = only(sample(), MINE)
+    [broken] = (verdict for verdict in run.verdicts if verdict.requirement == "SCALE-DK")
+    [mine] = standings(replace(run, verdicts=(broken,)))
+    assert mine.sentence == "breaks the one requirement that applies"
+    [met] = standings(replace(run, verdicts=(replace(broken, status=Status.PASS),)))
+    assert met.sentence == "meets the one requirement that applies"
+
+
+def test_an_interrupted_run_counts_what_it_judged() -> None:
+    run = only(sample(), MINE)
+    [mine] = standings(replace(run, verdicts=run.verdicts[:20], complete=False))
+    judged = sum(v.status not in {Status.NOT_APPLICABLE, Status.BLOCKED} for v in run.verdicts[:20])
+    assert mine.sentence == f"breaks 2 of the {judged} judged before the interruption"
+
+
+@pytest.mark.parametrize(
+    ("message", "shown"),
+    [
+        ("a row sums to 0.9", "a row sums to 0.9"),
+        ("a row sums to 0.9. It is row 3.", "a row sums to 0.9"),
+        ("Refused.", "Refused"),
+        ("one line\nand another", "one line"),
+        ("the scale is 0.25; it is 1/sqrt(d_model)", "the scale is 0.25; it is 1/sqrt(d_model)"),
+        (f"the scale is 0.25; {'it is wrong and ' * 10}", "the scale is 0.25"),
+    ],
+)
+def test_the_reason_is_the_first_sentence_of_a_message(message: str, shown: str) -> None:
+    assert reason(message) == shown
 
 
 @pytest.mark.parametrize(
@@ -137,8 +168,8 @@ def test_the_command_repeats_the_run_whatever_the_subjects_are_called() -> None:
         (0.25, "0.25"),
         (-0.0, "0"),
         (1 / 3, "0.333"),
-        (1.3e-5, "1.3e-5"),
-        (-6.02e23, "-6.02e23"),
+        (1.3e-5, "1.3e-05"),
+        (-6.02e23, "-6.02e+23"),
         (math.nan, "NaN"),
         (math.inf, "Inf"),
         (-math.inf, "-Inf"),
