@@ -37,7 +37,7 @@ INPUTS = ("query", "key", "value")
 Capability = Literal[
     "parameters",  # weights can be set
     "read",  # weights can be read back
-    "weights",  # attention weights are returned, one map a head
+    "weights",  # attention weights are returned, one map per head
     "cross",  # keys and values may differ from queries
     "mask",  # an argument that says which key each query may see
     "padding",  # a second, (B, n_k) mask argument
@@ -173,7 +173,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Conventions:
-    """Lawful choices that differ between implementations: declared here, then verified, never failed."""
+    """Choices that the specification leaves open: declared here, then verified, never failed."""
 
     mask_true: Meaning = "attend"
     mask_forms: tuple[MaskForm, ...] = ("bool", "int", "float")

@@ -231,7 +231,7 @@ MASK_WORDS: Mapping[MaskKind, str] = {
     "pairs": "some keys of each query",
     "batch": "some keys of each query, different in each example",
     "heads": "some keys of each query, different in each example and head",
-    "empty row": "as each example's, and the first query may see no key",
+    "empty row": "some keys of each query, none of the first, different in each example",
 }
 RECIPE_WORDS: Mapping[Recipe, str] = {
     "ramp": "a ramp of small integers",

@@ -51,7 +51,7 @@ def not_finite(seen: Observation, where: str) -> Failure | None:
     if np.isfinite(seen.output.values).all():
         return None
     return Failure(
-        f"a row with no key allowed answers NaN{where}",
+        f"a row with no key allowed gives NaN{where}",
         "output",
         seen.output.values,
         np.where(np.isfinite(seen.output.exact()), seen.output.exact(), 0.0),

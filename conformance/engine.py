@@ -356,7 +356,7 @@ def conventions_in_words(conventions: Conventions) -> dict[str, str]:
     return {
         "mask": f"True means {conventions.mask_true}",
         "mask forms": ", ".join(conventions.mask_forms),
-        "mask shapes": ", ".join(f"({shape})" for shape in conventions.mask_shapes),
+        "mask shapes": ", ".join(f"({', '.join(shape.split())})" for shape in conventions.mask_shapes),
         "row with no key": conventions.empty_row,
         "causal alignment": conventions.causal_alignment,
         "softmax": conventions.softmax_dtype or "in the input's dtype",

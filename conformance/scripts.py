@@ -201,7 +201,7 @@ def _departure(measured: Measured, besides: str = "") -> list[str]:
         f"difference = np.abs({place} - expected){within}"
         + ("  # where it is most above what is lawful" if within and exact[index].size > 1 else ""),
         f'print("{measured.quantity}:", {place}, "expected:", expected, sep="\\n")',
-        f'assert difference <= {at_most}, f"{{difference:.3g}} apart, at most {at_most} is lawful"',
+        f'assert difference <= {at_most}, f"{{difference:.3g}} apart, at most {at_most} is allowed"',
     ]
 
 
@@ -240,5 +240,5 @@ def _of_two_answers(measured: Measured, seen: Observation) -> list[str]:
         "# lawful where a row sees no key: what uniform attention weights give, and what zeros give",
         *(f"{answer} = np.array({literal(array, max(bounds))})" for answer, array in answers.items()),
         f"found = {nearest}",
-        f'assert found <= {max(bounds):.3g}, f"{{found:.3g}} from the nearer of the two lawful answers"',
+        f'assert found <= {max(bounds):.3g}, f"{{found:.3g}} from the nearer of the two allowed answers"',
     ]

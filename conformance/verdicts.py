@@ -72,7 +72,7 @@ class Evidence:
     worst_ratio: float | None = None  # ... over the bound there
     script: str = ""  # Python that fails without headcheck
     replay: str = ""  # the headcheck command
-    grounds: tuple[str, ...] = ()  # "oracle", "property": who condemns it
+    grounds: tuple[str, ...] = ()  # "oracle", "property": what it was judged by
     matches: tuple[str, ...] = ()  # known faults this is indistinguishable from
     variant: str = ""
 

@@ -164,7 +164,7 @@ def _faults(faults: Iterable[Fault]) -> Iterator[str]:
         for fault in faults
     ]
     if not rows:
-        yield "None: it accuses nobody."
+        yield "None: it fails no run."
         return
     yield "Wrong implementations, each as small as its fault, and what this requirement said of them when"
     yield "they were [last tried](../explanation/selftest.md)."

@@ -67,5 +67,5 @@ def test_the_script_fails_without_headcheck(tmp_path: Path) -> None:
     assert (
         done.stderr.rstrip()
         .splitlines()[-1]
-        .startswith("AssertionError: a row with no key allowed answers NaN")
+        .startswith("AssertionError: a row with no key allowed gives NaN")
     )

@@ -46,7 +46,7 @@ class CausalUnlessPadded(MultiHeadAttention):
 @pytest.mark.parametrize(
     ("wrong", "requirement", "message"),
     [
-        (NaNWhereTheFlagEmpties, "MASK-EMPTY-ROW", "answers NaN, emptied by two masks together"),
+        (NaNWhereTheFlagEmpties, "MASK-EMPTY-ROW", "gives NaN, emptied by two masks together"),
         (EmptyInOneHeadEmptyInAll, "MASK-EMPTY-ROW", "a row with no key allowed"),
         (CausalUnlessPadded, "MASK-COMBINE", "mask and causal given together do not intersect"),
     ],

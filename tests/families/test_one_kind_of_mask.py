@@ -30,7 +30,7 @@ class Pairs(MultiHeadAttention):
         return super().forward(Q, K, V, mask)
 
 
-@pytest.mark.parametrize(("one", "shapes"), [(Padding, "(B n_k)"), (Pairs, "(n_q n_k)")])
+@pytest.mark.parametrize(("one", "shapes"), [(Padding, "(B, n_k)"), (Pairs, "(n_q, n_k)")])
 def test_every_requirement_on_masks_meets_its_situation(one: type, shapes: str) -> None:
     run = check(one, profile="standard", only=["MASK-*", "GRAD-*"], raises=False)
     [subject] = run.subjects

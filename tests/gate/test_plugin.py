@@ -66,7 +66,7 @@ def test_an_item_a_requirement_that_shows_what_a_person_needs(folder: Path) -> N
         "case      B=1, n_q=1",
         "expected  ",
         "actual    ",
-        "matches   The scores are divided by sqrt(d_model)",
+        "matches   a known fault: the scores are divided by sqrt(d_model)",
         "replay    headcheck run attention:Attention --only SCALE-ANCHOR",
         "This script fails without headcheck:",
     ):

@@ -209,7 +209,6 @@ _MEASURED: dict[str, dict[str, Any]] = {
         ]
     },
     "PROJ-COUNT": {"weights": 1_048_576, "biases": 2048},
-    "INIT-XAVIER": {"fan": "of W_q, W_k and W_v that of one matrix (3 d, d), 4 d; of W_o its own, 2 d; " * 2},
 }
 
 
@@ -228,6 +227,8 @@ def _verdict(subject: str, info: RequirementInfo, broken: bool, draw: random.Ran
         measured["scale"] = [
             {**size, "measured": (size["d_k"] * size["num_heads"]) ** -0.5} for size in measured["scale"]
         ]
+    if subject == TORCH and info.id == "INIT-XAVIER":
+        measured["fan"] = "of W_q, W_k and W_v that of one matrix (3 d, d), 4 d; of W_o its own, 2 d; " * 2
     if subject == MINE and info.id == "COST-QUADRATIC":
         measured["polynomial"] = "4 n^2 d h + 8 n d^2 h"
     return Verdict(

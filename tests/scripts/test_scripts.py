@@ -26,7 +26,7 @@ EVERYWHERE = {
     "HeadsInterleaved": "apart",  # the definition's numbers
     "KeysEndAt128": "apart",  # ... at the worst place of a long sequence
     "OutputsShifted": "apart",  # two answers that contradict each other
-    "EmptyRowSeesFirstKey": "lawful answers",
+    "EmptyRowSeesFirstKey": "allowed answers",
     "ScaleByModel": "expected 1/sqrt(d_k)",
     "EpsilonInDenominator": "a row sums to",
     "NaNTurnedIntoZero": "does not show",
