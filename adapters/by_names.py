@@ -16,6 +16,7 @@ import numpy as np
 from headcheck.reference.parameters import Parameters
 
 from . import configurations, discovery, trial
+from .advice import unbuilt
 from .declared import declared, overridden
 from .importing import is_the_users, statements
 from .projections import Kind, Orders, Storage, alternatives, as_stored, one_token, reordered, storage
@@ -184,10 +185,7 @@ class ByNames(Adapter):
                 if is_the_users(error):
                     raise
                 errors.append(error)
-        raise SubjectError(
-            f"{self.subject_name}: {self.constructor.signature} with d_model=8, num_heads=2 raised "
-            f"{type(errors[0]).__name__}: {errors[0]}.\n{discovery.advice(self.subject_name)}"
-        )
+        raise unbuilt(self.subject_name, self.constructor.signature, trial.SIZES, errors[0])
 
     @cached_property
     def storage(self) -> Storage:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from .advice import advice as advice
 from .configurations import CONSTRUCTOR_ROLES, VARIADIC, Configuration, configured
 from .names import CONSTRUCTOR, FORWARD, LISTS, STAGES, normal, projection, table, usual
 from .protocol import INPUTS, Build, SubjectError
@@ -196,11 +197,6 @@ def unrecognised(subject: str, missing: Iterable[str], attributes: Iterable[str]
         "q_proj .. out_proj; query .. out; to_q .. to_out; or packed in_proj, qkv, c_attn.\n"
         + advice(subject)
     )
-
-
-def advice(subject: str) -> str:
-    """Return the last line of a message about something that was not recognised."""
-    return f"Rename it, or write an adapter: headcheck adapter new {subject}"
 
 
 def stages(implementation: type) -> dict[str, str]:

@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from . import discovery
+from .advice import unbuilt
 from .configurations import class_of
 from .on_jax_function import DTYPES, Arrays, precision_of
 from .on_jax_leaves import Names, leaves, sketched, with_leaves
@@ -56,12 +57,7 @@ class Objects:
                 refused.append(error)
             else:
                 return Build(d_model, num_heads)
-        d_model, num_heads = SIZES[0]
-        raise SubjectError(
-            f"{self.subject}: {self.constructor.signature} with d_model={d_model}, num_heads={num_heads} "
-            f"raised {type(refused[0]).__name__}: {refused[0]}\n"
-            f"Expected a module. {discovery.advice(self.subject)}"
-        )
+        raise unbuilt(self.subject, self.constructor.signature, SIZES, refused[0])
 
     @property
     def trial(self) -> Any:

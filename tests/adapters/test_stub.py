@@ -102,3 +102,14 @@ def test_the_stub_of_anything_else_says_what_to_fill_in(tmp_path: Path) -> None:
 def test_what_is_no_class(reference: str, words: str) -> None:
     with pytest.raises(SubjectError, match=words):
         stub(reference)
+
+
+def test_a_stub_that_fails_is_not_told_to_write_an_adapter(tmp_path: Path) -> None:
+    (tmp_path / "odd.py").write_text(ODD)
+    source = stub(f"{tmp_path / 'odd.py'}:Odd")
+    line = next(i for i, text in enumerate(source.splitlines(), 1) if "inner.W_q" in text)
+    with pytest.raises(SubjectError) as caught:
+        load(written(tmp_path, source)).declare()
+    assert all(words in str(caught.value) for words in ("has no attribute 'W_q'", f"adapted.py:{line}"))
+    assert "This is an adapter already" in str(caught.value)
+    assert "adapter new" not in str(caught.value)

@@ -17,7 +17,7 @@ NOT_A_SUBJECT = {
     "run fails.py:Right": ["ValueError: not today", "fails.py:1"],
     "run mine.py:WantsMore": ["licence unknown", "headcheck adapter new mine.py:WantsMore"],
     "run mine.py:HasNoProjections": ["no attribute for W_q", "alpha", "headcheck adapter new"],
-    "run mine.py:CannotBeBuilt": ["OSError: no such device"],
+    "run mine.py:CannotBeBuilt": ["OSError: no such device", "mine.py:", "Expected a module of that size"],
     "run mine.py:Nothing*": ["Nothing*"],
 }
 NOT_A_COMMAND = {
