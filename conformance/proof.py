@@ -39,7 +39,7 @@ def evidence(
         worst_ratio=ratio,
         script="\n".join(script(failure, attend, f"{requirement.id}: {requirement.info.statement}.")),
         replay=" ".join(
-            ["headcheck run", quote(subject), "--only", requirement.id]
+            ["headcheck run", quote(subject), "--no-html --only", requirement.id]
             + ([] if of_its_own else ["--case", quote(case.compact())])
         ),
         grounds=tuple(failure.grounds.split(" and ")),

@@ -68,6 +68,10 @@ def _details(standing: Standing, statements: Mapping[str, str], console: Console
         console.print()
     for verdict in told:
         _remark(verdict, console)
+    blocked = [one_line(v.requirement, 60) for v in standing.verdicts if v.status is Status.BLOCKED]
+    if blocked and standing.breaking:
+        waiting = f"Not judged until these are mended: {', '.join(blocked)}"
+        _say(console, Text(waiting, style="dim"), 2, hang=2)
     if standing.breaking or told:
         console.print()
 

@@ -298,5 +298,6 @@ def _report(run: Run, outputs: list[tuple[str, Path]], options: dict[str, Any]) 
             say(f"headcheck: cannot write {path}: {error.strerror}", to_stderr=True)
             return 3
         if form == "html" and not options["quiet"]:
-            say(f"Report: {path}")
+            scripts = any(verdict.evidence and verdict.evidence.script for verdict in run.verdicts)
+            say(f"Report{', with a script for each failure' if scripts else ''}: {path}")
     return exit_status(run)

@@ -43,7 +43,8 @@ def terminal(diff: Diff, width: int = 100) -> str:
     ("before", "after", "group"),
     [
         (Status.PASS, Status.FAIL, "new"),
-        (Status.PASS, Status.DEVIATES, "new"),
+        (Status.PASS, Status.DEVIATES, "changed"),
+        (Status.DEVIATES, Status.PASS, "changed"),
         (Status.NOT_APPLICABLE, Status.CRASH, "new"),
         (Status.BLOCKED, Status.KNOWN_FAILURE, "new"),
         (Status.FAIL, Status.PASS, "fixed"),
