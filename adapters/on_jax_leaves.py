@@ -110,8 +110,7 @@ def _members(holder: Any) -> Mapping[str, Any]:
     if isinstance(holder, dict):
         return holder
     if is_named_tuple(holder):
-        members: Mapping[str, Any] = holder._asdict()
-        return members
+        return dict(holder._asdict())
     if isinstance(holder, list | tuple):
         return {str(i): value for i, value in enumerate(holder)}
     return {} if isinstance(holder, type | ModuleType) else getattr(holder, "__dict__", {})
