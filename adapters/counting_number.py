@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 
@@ -16,6 +18,9 @@ _ELEMENTARY = frozenset(
         *("sin", "cos", "tan", "sinh", "cosh", "tanh", "arctan"),
     }
 )
+
+
+OBJECTS = (np.dtype(object), np.object_, object)  # the dtype of an array of them, however it is written
 
 
 class CountingNumber:
@@ -105,6 +110,19 @@ def counting_numbers(array: np.ndarray, tally: Tally) -> np.ndarray:
     numbers = np.empty(array.size, dtype=object)
     numbers[:] = [CountingNumber(float(x), tally) for x in array.ravel()]
     return numbers.reshape(array.shape)
+
+
+@contextmanager
+def finfo_of_numbers() -> Iterator[None]:
+    """Let `np.finfo` answer for an array of counting numbers as it does for the floats that they hold."""
+    own: Callable[..., Any] = np.finfo
+
+    def finfo(asked: Any) -> Any:
+        kind = asked if isinstance(asked, type) else getattr(asked, "dtype", asked)
+        return own(np.float64 if kind in OBJECTS else asked)
+
+    with patch.object(np, "finfo", finfo):
+        yield
 
 
 def _value(other: Any) -> Any:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from .counting import Count, Tally
-from .counting_number import counting_numbers
+from .counting_number import counting_numbers, finfo_of_numbers
 
 _PAIRS = {np.dot, np.inner, np.vdot, np.tensordot, np.outer}
 _OPAQUE = {np.convolve, np.correlate, np.cov, np.corrcoef, np.interp}
@@ -110,7 +110,8 @@ def count(function: Callable[..., Any], *arrays: np.ndarray, by_number: bool = F
     arrays is let through.
     """
     if by_number:
-        return _count(function, arrays, counting_numbers)
+        with finfo_of_numbers():
+            return _count(function, arrays, counting_numbers)
     return _count(function, arrays, lambda array, tally: tracing(array.copy(), tally))
 
 

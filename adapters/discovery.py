@@ -155,7 +155,8 @@ def forward(function: Callable[..., Any], subject: str, implementation: type = o
 def attending(kind: type) -> str:
     """Return "forward" or "__call__", whichever the nearest class defines (forward, of both); "" for none."""
     both = ("forward", "__call__")
-    return next((name for base in kind.__mro__ for name in both if name in vars(base)), "")
+    defined = (name for base in kind.__mro__ for name in both if name in vars(base))
+    return next((name for name in defined if callable(getattr(kind, name))), "")
 
 
 def masks_padding(matched: Matched) -> bool:
@@ -191,7 +192,12 @@ def projections(attributes: Iterable[str], subject: str) -> dict[str, str]:
 
 def unrecognised(subject: str, missing: Iterable[str], attributes: Iterable[str]) -> SubjectError:
     """Return the error for projections that were not found among the attributes."""
-    held = ", ".join(attributes) or "none"
+    held = ", ".join(attributes)
+    if not held:
+        return SubjectError(
+            f"{subject}: holds no arrays after construction, so none for {', '.join(missing)}; if they are "
+            f"made in its first call, make them in the constructor.\n{advice(subject)}"
+        )
     return SubjectError(
         f"{subject}: no attribute for {', '.join(missing)} among: {held}. Looked for W_q, W_k, W_v, W_o; "
         "q_proj .. out_proj; query .. out; to_q .. to_out; or packed in_proj, qkv, c_attn.\n"

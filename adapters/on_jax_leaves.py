@@ -40,21 +40,13 @@ def with_leaves(module: Any, arrays: Mapping[Names, Any]) -> Any:
         flat, structure = tree_flatten_with_path(module)
         return tree_unflatten(structure, [arrays.get(_names(path), leaf) for path, leaf in flat])
     fresh = copy.deepcopy(module, {id(array): array for array in leaves(module).values()})
-    for (*way, last), array in arrays.items():
-        holder = fresh
-        for name in way:
-            holder = _members(holder)[name]
-        if isinstance(holder, dict):
-            holder[last] = array
-        elif isinstance(holder, list):
-            holder[int(last)] = array
-        else:
-            object.__setattr__(holder, last, array)
+    for names, array in arrays.items():
+        fresh = _put(fresh, names, array)
     return fresh
 
 
-def sketched(construct: Callable[[], Any]) -> Any:
-    """Return what `construct` returns, with zeros for its arrays: traced, so that none is computed.
+def sketched(construct: Callable[[], Any]) -> tuple[Any, dict[Names, Any]]:
+    """Return what `construct` returns, traced so that nothing is computed, and zeros for its arrays.
 
     Whatever the constructor raises is let through; among it JAX's own errors, where it cannot be traced.
     """
@@ -65,7 +57,12 @@ def sketched(construct: Callable[[], Any]) -> Any:
         return {names: leaf for names, leaf in leaves(made[0]).items() if isinstance(leaf, jax.Array)}
 
     shapes = jax.eval_shape(trace)
-    return with_leaves(made[0], {names: jnp.zeros(leaf.shape, leaf.dtype) for names, leaf in shapes.items()})
+    return made[0], {names: jnp.zeros(leaf.shape, leaf.dtype) for names, leaf in shapes.items()}
+
+
+def is_named_tuple(value: Any) -> bool:
+    """Return whether a value is a tuple whose items have names."""
+    return isinstance(value, tuple) and hasattr(value, "_replace")
 
 
 def _is_named_tree(module: Any) -> bool:
@@ -89,9 +86,31 @@ def _walk(holder: Any, depth: int = DEPTH) -> Iterator[tuple[Names, Any]]:
                 yield (str(name), *names), array
 
 
+def _put(holder: Any, way: Names, array: Any) -> Any:
+    """Put an array where a way leads, and return the holder: another one where that is a tuple."""
+    name, *rest = way
+    held = _members(holder)[name]
+    value = _put(held, tuple(rest), array) if rest else array
+    if value is held:
+        return holder
+    if is_named_tuple(holder):
+        return holder._replace(**{name: value})
+    if isinstance(holder, tuple):
+        return type(holder)(value if str(i) == name else item for i, item in enumerate(holder))
+    if isinstance(holder, dict):
+        holder[name] = value
+    elif isinstance(holder, list):
+        holder[int(name)] = value
+    else:
+        object.__setattr__(holder, name, value)
+    return holder
+
+
 def _members(holder: Any) -> Mapping[str, Any]:
     if isinstance(holder, dict):
         return holder
+    if is_named_tuple(holder):
+        return dict(holder._asdict())
     if isinstance(holder, list | tuple):
         return {str(i): value for i, value in enumerate(holder)}
     return {} if isinstance(holder, type | ModuleType) else getattr(holder, "__dict__", {})

@@ -149,7 +149,7 @@ class Method:
     def _compiles(self, dtype: DType) -> bool:
         """Return whether a plain call in this dtype compiles, which not every backend does in float16."""
         build = replace(self.call.build, dtype=dtype)
-        own = self._objects.template(build)
+        own = self._objects.sample(build)
 
         def attend(path: Path, inputs: Arrays) -> Any:
             return self(own, path, inputs)[0]
@@ -205,9 +205,10 @@ class Method:
     def _look(self, call: Call, *, traced: bool) -> tuple[Answer, tuple[int, ...]]:
         """Call an object, traced so that nothing is computed; return where its output was, and its shape."""
         path, seen = Path(call.build, Variant("trial")), list[tuple[Answer, tuple[int, ...]]]()
+        sample = self._objects.sample(call.build)  # not in a trace, whose tracers it would keep
 
         def attend(inputs: Arrays) -> None:
-            own = with_leaves(self._objects.template(call.build), {})
+            own = with_leaves(sample, {})
             value = self._passed(own, path, inputs)
             answer = trial.answer(value, call, call.query.shape, getattr(own, "__dict__", {}))
             output = trial.parts(value).get(answer.output, value)

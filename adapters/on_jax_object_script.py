@@ -9,7 +9,7 @@ from typing import Any
 from .discovery import LONGEST, Matched
 from .importing import name_of, statements
 from .literals import assign, number
-from .on_jax_leaves import Names, leaves
+from .on_jax_leaves import Names, is_named_tuple, leaves
 from .on_jax_linen import Bound, is_nnx
 from .on_jax_masks import of_examples
 from .on_jax_method import BARE, Method
@@ -68,7 +68,7 @@ def object_alone(objects: Objects, call: Call, of: str) -> list[str]:
         lines += assigned(objects, call)
     held = leaves(objects.template(replace(call.build, seed=0)))
     stored = [
-        (f"np.asarray({_place(objects, names)}, dtype=np.float64)", slot, tuple(held[names].shape))
+        (f"np.asarray({_reached(objects, call, names)[0]}, dtype=np.float64)", slot, tuple(held[names].shape))
         for slot, names in own(objects, call)
     ]
     return [*lines, *(f"{name} = {source}" for name, source in canonical(stored, call.build).items())]
@@ -92,7 +92,10 @@ def cast(objects: Objects, call: Call) -> list[str]:
     if call.build.dtype == "float32":
         return []
     made = "jnp.asarray({}, dtype=jnp." + call.build.dtype + ")"
-    return [_assignment(objects, names, made.format(_place(objects, names))) for _, names in slots]
+    return [
+        _assignment(objects, call, names, made.format(_reached(objects, call, names)[0]))
+        for _, names in slots
+    ]
 
 
 def constructed(objects: Objects, build: Build) -> str:
@@ -157,7 +160,7 @@ def assigned(objects: Objects, call: Call) -> list[str]:
         elif len(names) == 1 and not objects.frozen:
             targets[f"module.{names[0]}"] = value
         else:
-            lines.append(_assignment(objects, names, value))
+            lines.append(_assignment(objects, call, names, value))
     if linen:
         return [f"params = {nested(beside)}"]
     together = [f"{', '.join(targets)} = {', '.join(targets.values())}"] if targets else []
@@ -209,25 +212,37 @@ def _listed(arguments: list[Any], keywords: dict[str, Any]) -> str:
     return ", ".join([*map(str, arguments), *(f"{name}={text}" for name, text in keywords.items())])
 
 
-def _assignment(objects: Objects, path: Names, value: str) -> str:
+def _assignment(objects: Objects, call: Call, path: Names, value: str) -> str:
     """Return the line that puts a value where a path leads, as the object allows it."""
-    place, wrapped = _place(objects, path), len(unwrapped(path)) < len(path)
-    if wrapped:
+    place, _ = _reached(objects, call, path)
+    if len(unwrapped(path)) < len(path):
         return f"{place}.set_value({value})"
+    above, holder = _reached(objects, call, path[:-1])
+    if path and isinstance(holder, tuple):  # which is made anew, for it cannot be written to
+        return _assignment(objects, call, path[:-1], _with_item(above, holder, path[-1], value))
     if objects.frozen and not place.endswith("]"):
         holder, _, name = place.rpartition(".")
         return f"object.__setattr__({holder}, {name!r}, {value})"
     return f"{place} = {value}"
 
 
-def _place(objects: Objects, path: Names) -> str:
-    """Return source of what a path leads to, from ``module``."""
-    place, own = "module", objects.trial
+def _with_item(place: str, holder: tuple[Any, ...], name: str, value: str) -> str:
+    """Return source of a tuple with another item of this name or number."""
+    if is_named_tuple(holder):
+        return f"{place}._replace({name}={value})"
+    items = [f"{place}[{i}]" for i in range(len(holder))]
+    items[int(name)] = value
+    return f"({', '.join(items)},)"
+
+
+def _reached(objects: Objects, call: Call, path: Names) -> tuple[str, Any]:
+    """Return source of what a path leads to, from ``module``, and what that is."""
+    place, own = "module", objects.template(replace(call.build, seed=0))
     for name in unwrapped(path):
         if isinstance(own, dict):
             place, own = f"{place}[{name!r}]", own[name]
-        elif isinstance(own, list | tuple):
+        elif isinstance(own, list | tuple) and not is_named_tuple(own):
             place, own = f"{place}[{name}]", own[int(name)]
         else:
             place, own = f"{place}.{name}", getattr(own, name)
-    return place
+    return place, own

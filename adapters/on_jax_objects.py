@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 
 from . import discovery
 from .advice import unbuilt
@@ -128,18 +129,31 @@ class Objects:
         if build not in self._templates:
             try:
                 with precision_of(build.dtype):
-                    sketch = sketched(lambda: self.construct(build))
+                    sketch = self._holding(*sketched(lambda: self.construct(build)))
                 complete = not _besides(sketch, places(sketch, build, self.subject))
             except UNTRACEABLE:
                 complete = False
             self._templates[build] = sketch if complete else self.construct(build)
         return self._templates[build]
 
+    def sample(self, build: Build) -> Any:
+        """Return an object to be called in a trial, its weights in the dtype of the build as in any call."""
+        own = self.template(build)
+        held, slots = leaves(own), self.places(build)
+        with precision_of(build.dtype):
+            cast = {
+                names: jnp.asarray(held[names], DTYPES[build.dtype]) for names in map(slots.of, slots.slots)
+            }
+            return self._holding(own, cast)
+
     def filled(
         self, own: Any, build: Build, parameters: Arrays, state: Mapping[Names, Any] | None = None
     ) -> Any:
         """Return a copy of an object that holds these arrays, by their names in `Parameters`."""
-        arrays = self.places(build).placed(parameters, leaves(own)) | dict(state or {})
+        return self._holding(own, self.places(build).placed(parameters, leaves(own)) | dict(state or {}))
+
+    def _holding(self, own: Any, arrays: Mapping[Names, Any]) -> Any:
+        """Return a copy of an object that holds these arrays; SubjectError where that cannot be."""
         try:
             return with_leaves(own, arrays)
         except (AttributeError, TypeError) as error:

@@ -185,6 +185,8 @@ def test_unknown_forward_arguments_are_named(function: object) -> None:
 def test_projections_missing_and_doubled() -> None:
     with pytest.raises(SubjectError, match=r"no attribute for W_k, W_o among: W_q, W_v, gamma"):
         discovery.projections(["W_q", "W_v", "gamma"], "m:f")
+    with pytest.raises(SubjectError, match="holds no arrays after construction"):
+        discovery.projections([], "Lazy")
     with pytest.raises(SubjectError, match=r"both 'W_q' and 'query' could be W_q"):
         discovery.projections(["W_q", "query"], "m:f")
 

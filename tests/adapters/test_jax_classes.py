@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -183,6 +183,57 @@ class HeadByHead:
         )
 
 
+class Four(NamedTuple):
+    """All four matrices."""
+
+    W_q: Any
+    W_k: Any
+    W_v: Any
+    W_o: Any
+
+
+class InNamedTuple(Plain):
+    """Keeps its matrices in a tuple with names."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        super().__init__(d_model, num_heads)
+        self.params = Four(self.W_q, self.W_k, self.W_v, self.W_o)
+        del self.W_q, self.W_k, self.W_v, self.W_o
+
+    def forward(self, Q: Any, K: Any, V: Any) -> Any:
+        W = self.params
+        context, weights = attend(Q @ W.W_q, K @ W.W_k, V @ W.W_v, self.heads)
+        return context @ W.W_o, weights
+
+
+class TuplesOfHeads(Plain):
+    """Keeps a tuple of one matrix a head for each of three projections."""
+
+    def __init__(self, d_model: int, num_heads: int) -> None:
+        super().__init__(d_model, num_heads)
+        for name in ("W_q", "W_k", "W_v"):
+            setattr(self, name, tuple(jnp.split(getattr(self, name), num_heads, axis=1)))
+
+    def forward(self, Q: Any, K: Any, V: Any) -> Any:
+        heads = zip(self.W_q, self.W_k, self.W_v, strict=True)
+        each = [attend(Q @ W_q, K @ W_k, V @ W_v, 1) for W_q, W_k, W_v in heads]
+        context, weights = (
+            jnp.concatenate(parts, i) for parts, i in zip(zip(*each, strict=True), (-1, 1), strict=True)
+        )
+        return context @ self.W_o, weights
+
+
+class Strict(Plain):
+    """Carries a sum whose dtype must stay what it is, and is not written in float16."""
+
+    def forward(self, Q: Any, K: Any, V: Any) -> Any:
+        if self.W_q.dtype == jnp.float16:
+            raise ValueError("no float16")
+        context, weights = attend(Q @ self.W_q, K @ self.W_k, V @ self.W_v, self.heads)
+        added, _ = jax.lax.scan(lambda sum, x: (sum + x, None), jnp.zeros_like(Q), (context @ self.W_o)[None])
+        return added, weights
+
+
 class OneExample(Plain):
     """Knows no batch, as equinox has it."""
 
@@ -198,6 +249,13 @@ class Nameless(Plain):
 
     def __init__(self, d_model: int, num_heads: int) -> None:
         self.first = self.second = jnp.zeros((d_model, d_model))
+
+
+class Uncopied(Plain):
+    """Can be made, and not copied."""
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        raise TypeError("one of a kind")
 
 
 class Fussy(Plain):
@@ -274,7 +332,7 @@ def test_an_answer_that_is_none_is_put_in_words() -> None:
     assert result.returned == "a dict with the keys 'said', 'weights'"
 
 
-@pytest.mark.parametrize("implementation", [Packed, HeadByHead, OneExample])
+@pytest.mark.parametrize("implementation", [Packed, HeadByHead, InNamedTuple, TuplesOfHeads, OneExample])
 def test_weights_and_examples_in_other_shapes_give_the_formula(implementation: Any) -> None:
     adapter = ClassAdapter(implementation, f"{__name__}:{implementation.__name__}")
     alone = "cross" not in adapter.declare().capabilities
@@ -284,6 +342,18 @@ def test_weights_and_examples_in_other_shapes_give_the_formula(implementation: A
     np.testing.assert_allclose(result.weights, expected(made)[1], atol=1e-12)
     namespace = run(adapter.script(made))
     np.testing.assert_allclose(namespace["output"], expected(made)[0], atol=1e-12)
+
+
+def test_a_script_makes_tuples_anew() -> None:
+    in_one = "\n".join(driven(InNamedTuple).script(call(bias=False)))
+    assert "module.params = module.params._replace(W_k=W_k)" in in_one
+    adapter = ClassAdapter(TuplesOfHeads, f"{__name__}:TuplesOfHeads")
+    made = call(bias=False, num_heads=4)  # more than the trial has
+    np.testing.assert_allclose(run(adapter.script(made))["output"], expected(made)[0], atol=1e-12)
+
+
+def test_a_trial_has_its_weights_in_the_dtype_of_the_call() -> None:
+    assert driven(Strict).declare().dtypes == ("float64", "float32", "bfloat16")
 
 
 def test_what_was_found_is_declared() -> None:
@@ -298,6 +368,7 @@ def test_what_was_found_is_declared() -> None:
     [
         (Nameless, "no attribute for W_q, W_k, W_v, W_o among: first, second"),
         (Fussy, "raised RuntimeError: not today"),
+        (Uncopied, "weights cannot be put in: one of a kind"),
     ],
 )
 def test_what_cannot_be_driven_says_what_to_do(implementation: Any, message: str) -> None:

@@ -82,6 +82,21 @@ def test_where_tracing_is_blind_numbers_count_to_the_last_addition():
     assert seen.elementwise == by_hand(*SIZES) - additions_saved + work_on_scores
 
 
+def test_numbers_count_into_scratch_arrays_and_are_told_the_limits_of_floats():
+    def scratch(q, k):
+        scores = np.empty((len(q), len(k)), q.dtype)
+        np.matmul(q, k.T, out=scores)
+        lowest = {np.finfo(asked).min for asked in (scores.dtype, scores.dtype.type, float, np.float64(1))}
+        return np.maximum(scores, *lowest)
+
+    q, k = np.ones((3, 4)), np.ones((5, 4))
+    counted = count(scratch, q, k, by_number=True)
+    assert counted.multiplications == 3 * 5 * 4
+    assert not counted.unknown
+    with pytest.raises(ValueError, match="not inexact"):
+        np.finfo(object)
+
+
 def test_tracing_is_believed_where_numbers_see_no_more_than_it_does():
     def beside_the_arrays(*given):
         output = projected(naive)(*given)
