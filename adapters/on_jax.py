@@ -69,7 +69,12 @@ class ClassAdapter(JaxAdapter):
         slots = objects.places(objects.size).slots
         held = {name: f"{slot.path} ({slot})" for slot in slots for name in slot.names}
         untraceable = method.untraceable
-        notes = [method.answer.note, untraceable and f"runs eagerly, for it cannot be jitted: {untraceable}"]
+        causal = "is causal in every call, and judged as that" if method.always_causal else ""
+        notes = [
+            method.answer.note,
+            causal,
+            untraceable and f"runs eagerly, for it cannot be jitted: {untraceable}",
+        ]
         return Declaration(
             longest=discovery.LONGEST if "length" in self._objects.constructor else 0,
             framework="jax",
@@ -82,6 +87,7 @@ class ClassAdapter(JaxAdapter):
             source=source_of(objects.implementation),
             found=objects.constructor.found("constructor") | method.matched.found(method.name) | held,
             notes=tuple(note for note in notes if note),
+            always_causal=method.always_causal,
         )
 
     def _capabilities(self) -> frozenset[Capability]:
@@ -93,10 +99,10 @@ class ClassAdapter(JaxAdapter):
             "parameters": True,
             "read": True,
             "weights": method.answer.has_weights,
-            "cross": "key" in forward,
+            "cross": "key" in forward and not method.always_causal,
             "mask": "mask" in forward or "additive" in forward,
             "padding": "padding" in forward,
-            "causal": "causal" in forward,
+            "causal": "causal" in forward or method.always_causal,
             "scale": "scale" in forward or "scale" in constructor,
             "bias": {"b_q", "b_k", "b_v", "b_o"} <= self._objects.places(self._objects.size).parameters,
             "gradients": not untraceable,

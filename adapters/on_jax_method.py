@@ -202,6 +202,31 @@ class Method:
                 return orders
         return every[0]
 
+    @cached_property
+    def always_causal(self) -> bool:
+        """Whether every call is causal: by the class's word, or by a call where it takes nothing but x."""
+        said = self._said.get("always_causal")
+        taken = {"key", "mask", "additive", "padding", "causal"} & self.matched.names.keys()
+        if said is not None or taken or "causal" in self._objects.constructor or self.answer.raised:
+            return bool(said)
+        objects, build = self._objects, self._objects.size
+        weights = {name: array.astype(build.dtype) for name, array in one_token(build)[0].items()}
+
+        def attend(path: Path, arrays: Arrays, inputs: Arrays) -> Any:
+            return self(objects.filled(objects.template(build), build, arrays), path, inputs)[0]
+
+        run = attend if self.untraceable else Compiled(attend)
+
+        def result(call: Call) -> Result:
+            with precision_of(build.dtype):
+                given = jax.tree.map(jnp.asarray, (weights, inputs_of(call)))
+                return Result(np.asarray(run(Path(build, Variant("trial")), *given), dtype=np.float64))
+
+        try:
+            return not trial.looks_ahead(result, build)
+        except Exception:  # judged where it is met again
+            return False
+
     def _look(self, call: Call, *, traced: bool) -> tuple[Answer, tuple[int, ...]]:
         """Call an object, traced so that nothing is computed; return where its output was, and its shape."""
         path, seen = Path(call.build, Variant("trial")), list[tuple[Answer, tuple[int, ...]]]()

@@ -168,6 +168,20 @@ class Packed:
         return jnp.einsum("bnhk,hkd->bnd", context.reshape(*x.shape[:2], self.heads, -1), self.W_o), weights
 
 
+class Decoder(Plain):
+    """Takes x alone, of which no position sees a later one."""
+
+    def forward(self, x: Any) -> Any:  # type: ignore[override]
+        return super().forward(x, x, x, jnp.tril(jnp.ones((x.shape[1], x.shape[1]), dtype=bool)))
+
+
+class Encoder(Plain):
+    """Takes x alone, of which every position sees all."""
+
+    def forward(self, x: Any) -> Any:  # type: ignore[override]
+        return super().forward(x, x, x)
+
+
 class HeadByHead:
     """A list of heads, each a dict of its own matrices."""
 
@@ -312,6 +326,11 @@ def test_the_eager_path_calls_the_object_itself() -> None:
     first, second = adapter.call(module, made), adapter.call(module, other)
     np.testing.assert_array_equal(first.output, second.output)
     assert not np.allclose(perform(adapter, other).output, first.output)
+
+
+def test_a_class_of_x_alone_is_asked_whether_it_looks_ahead() -> None:
+    assert driven(Decoder).declare().always_causal
+    assert not driven(Encoder).declare().always_causal
 
 
 def test_stages_have_the_shapes_of_the_methods_that_make_them() -> None:
