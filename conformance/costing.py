@@ -78,6 +78,7 @@ class CostFinding:
     heads: str = ""  # those of the wrong terms that come of what the heads do
     by_hand: bool = False  # elementwise work is part of what is judged: products alone fall short
     at: Point = ()  # one of the points that lie on the law of self-attention
+    for_show: bool = False  # weights that are returned take a product more, which was left out
 
     def judged(self, counted: Count) -> int:
         """Return the operations of a count that the law is about."""
@@ -142,6 +143,17 @@ def judge_batch(count: Counter, finding: CostFinding, batch: int) -> CostFinding
         f"and one by one {batch * law(n, d, h)}: examples are multiplied with each other"
     )
     return replace(finding, verdict="broken", message=message)
+
+
+def but_for_show(counted: Count, product: int) -> Count:
+    """Return a count without one product of queries and keys, where there is one beside a fused kernel.
+
+    Such a kernel keeps its weights to itself: who wants to see them has to compute them once more.
+    """
+    kinds = dict(counted.by_kind)
+    if "fused attention" in kinds and kinds.get("matmul", 0) >= product:
+        kinds["matmul"] -= product
+    return replace(counted, by_kind=kinds)
 
 
 def backward_law(count: Counter) -> Polynomial | None:

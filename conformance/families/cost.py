@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -18,7 +18,7 @@ from headcheck.reference.polynomial import Polynomial
 
 from ..attend import Attend
 from ..cases import Case, most_precise
-from ..costing import CostFinding, Counter, backward_law, follows, judge_batch, judge_cost
+from ..costing import CostFinding, Counter, backward_law, but_for_show, follows, judge_batch, judge_cost
 from ..observation import Broken, Failure, NotMet, Shown
 from ..specification import INFO, MUST, requirement, situated
 from ..timing import Unmeasured, laws, measure
@@ -42,12 +42,15 @@ def counter(
     masked: bool = False,
     causal: bool = False,
     gradients: bool = False,
+    for_show: bool = False,
 ) -> Counter:
     """Return the function that counts the operations of one call at given sizes.
 
     A mask, where one is asked for, lets every query see every key, so that nothing may be left out.
+    With ``for_show`` the weights that a path returns may be computed once more beside a fused kernel.
     """
-
+    paths = attend.declaration.variants
+    shown = for_show and next(path.weights for path in paths if variant in {"", path.name})
     written = attend.offers("parameters")
 
     @cache
@@ -69,7 +72,8 @@ def counter(
         if gradients:
             call = replace(call, cotangent=np.ones_like(query))
         try:
-            return Count.from_mapping(attend.count(call))
+            counted = Count.from_mapping(attend.count(call))
+            return but_for_show(counted, 2 * batch * n_q * n_k * d) if shown else counted
         except Broken as broken:
             if not written:
                 return Count(unknown=(str(broken),))
@@ -93,37 +97,44 @@ def output_is_right(attend: Attend, case: Case) -> bool | None:
 def finding(attend: Attend, case: Case) -> CostFinding:
     """Return what the subject's operations amount to, counted once for all requirements."""
     if attend not in _findings:
-        _findings[attend] = _on_every_path(attend, case)
+        found = _on_every_path(attend, case, counter)
+        bare = any(not path.weights and not path.eager for path in attend.declaration.variants[1:])
+        if found.verdict == "broken" and bare:  # judged there too, where the law must hold as it is
+            other = _on_every_path(attend, case, partial(counter, for_show=True))
+            found = replace(other, for_show=True) if other.verdict == "holds" else found
+        _findings[attend] = found
     return _findings[attend]
 
 
-def _on_every_path(attend: Attend, case: Case) -> CostFinding:
+def _on_every_path(attend: Attend, case: Case, counter_of: Callable[..., Counter]) -> CostFinding:
     """Judge the first path in full, and another way to call it where that does not cost the same."""
     cross = attend.offers("cross")
-    found = judge_cost(counter(attend, case), cross=cross, right=lambda: output_is_right(attend, case))
+    found = judge_cost(counter_of(attend, case), cross=cross, right=lambda: output_is_right(attend, case))
     if found.verdict != "holds":
         return found
-    for situation, count, takes_others in _other_ways(attend, case):
+    for situation, count, takes_others in _other_ways(attend, case, counter_of):
         if not follows(count, found):
             other = judge_cost(count, cross=cross and takes_others)
             if other.verdict == "broken" or (other.verdict == "inconclusive" and situation != CAUSAL):
                 return replace(other, polynomial=other.polynomial or found.polynomial).where(situation)
-    return judge_batch(counter(attend, case, batch=2), found, 2)
+    return judge_batch(counter_of(attend, case, batch=2), found, 2)
 
 
-def _other_ways(attend: Attend, case: Case) -> Iterator[tuple[str, Counter, bool]]:
+def _other_ways(
+    attend: Attend, case: Case, counter_of: Callable[..., Counter]
+) -> Iterator[tuple[str, Counter, bool]]:
     """Yield a name for each other way to call the subject, its counter, and whether keys may differ there.
 
     A path that compiles nothing is traced like the one that does, or is a transformation of the caller's
     own, which may make a choice of one branch a computation of both.
     """
     if attend.offers("mask"):
-        yield "with a mask", counter(attend, case, masked=True), True
+        yield "with a mask", counter_of(attend, case, masked=True), True
     if attend.offers("causal"):
-        yield CAUSAL, counter(attend, case, causal=True), False
+        yield CAUSAL, counter_of(attend, case, causal=True), False
     for variant in attend.declaration.variants[1:]:
         if not variant.eager and (not variant.dtypes or case.dtype in variant.dtypes):
-            count = counter(attend, case, variant=variant.name)
+            count = counter_of(attend, case, variant=variant.name)
             yield f"on the path {variant.name!r}", count, not variant.self_attention
 
 
@@ -132,6 +143,10 @@ def record_finding(attend: Attend, case: Case, found: CostFinding) -> Polynomial
     attend.measured["polynomial"] = str(found.polynomial or "")
     if found.cross:
         attend.measured["cross-attention"] = str(found.cross)
+    if found.for_show:
+        attend.measured["weights recomputed for show"] = (
+            "2 n^2 d more beside the fused kernel, on paths that return them; not in the polynomial"
+        )
     if found.elementwise and found.elementwise.coefficients:
         attend.measured["elementwise operations"] = str(found.elementwise)
     if attend.offers("gradients"):

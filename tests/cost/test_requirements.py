@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from headcheck.adapters.counting import Count
+from headcheck.adapters.counting import Count, Tally
 from headcheck.adapters.protocol import Adapter, Declaration, Result, Variant
 from headcheck.attend import Attend
 from headcheck.cases import Case
@@ -54,6 +54,28 @@ def test_the_law_is_found_and_recorded():
     assert cost.quadratic(attend, case) is None
     assert attend.measured["polynomial"] == "4 n^2 d + 8 n d^2"
     assert attend.measured["cross-attention"] == "4 n_q n_k d + 4 n_q d^2 + 4 n_k d^2"
+
+
+@pytest.mark.parametrize(
+    ("weights_path", "bare_path", "fused", "lawful_after_all"),
+    [(1, 0, True, True), (1, 0, False, False), (1, 1, True, False), (2, 0, True, False)],
+)
+def test_weights_may_be_recomputed_once_beside_a_fused_kernel(
+    weights_path, bare_path, fused, lawful_after_all
+):
+    def law(n_q, n_k, d, h, path):
+        pairs = 2 * n_q * n_k * d
+        counted = Tally()
+        counted.add("fused attention" if fused else "matmul", 2 * pairs)
+        counted.add("matmul", 4 * (n_q + n_k) * d * d + pairs * (bare_path if path else weights_path))
+        return counted.count()
+
+    variants = (Variant("eval"), Variant("eval, no weights", weights=False))
+    attend, case = asked(Counted(law, variants=variants))
+    failure = cost.quadratic(attend, case)
+    assert (failure is None) == lawful_after_all
+    assert ("weights recomputed for show" in attend.measured) == lawful_after_all
+    assert failure is None or "n^2 d" in failure.message
 
 
 def test_both_requirements_share_one_count():
