@@ -199,7 +199,7 @@ def _departure(measured: Measured, besides: str = "") -> list[str]:
         f"# expected: {_defined(measured.quantity, measured.call)}, in float64{besides}",
         f"expected = {f'np.array({expected})' if within else expected}",
         f"difference = np.abs({place} - expected){within}"
-        + ("  # where it is most above what is lawful" if within and exact[index].size > 1 else ""),
+        + ("  # where it is furthest out of its bound" if within and exact[index].size > 1 else ""),
         f'print("{measured.quantity}:", {place}, "expected:", expected, sep="\\n")',
         f'assert difference <= {at_most}, f"{{difference:.3g}} apart, at most {at_most} is allowed"',
     ]
@@ -237,7 +237,7 @@ def _of_two_answers(measured: Measured, seen: Observation) -> list[str]:
         answers[answer] = lawful.exact()
     nearest = f"min(np.abs({name} - uniform).max(), np.abs({name} - zeros).max())"
     return [
-        "# lawful where a row sees no key: what uniform attention weights give, and what zeros give",
+        "# allowed where a row sees no key: what uniform attention weights give, and what zeros give",
         *(f"{answer} = np.array({literal(array, max(bounds))})" for answer, array in answers.items()),
         f"found = {nearest}",
         f'assert found <= {max(bounds):.3g}, f"{{found:.3g}} from the nearer of the two allowed answers"',
