@@ -67,7 +67,7 @@ class Case:
         itself = self.itself or "cross" not in can
         longest = subject.longest or max(self.n_q, self.n_k)
         n_q, n_k = min(self.n_q, longest), min(self.n_k, longest)
-        return replace(
+        case = replace(
             self,
             itself=itself,
             n_q=min(n_q, n_k) if itself else n_q,
@@ -77,6 +77,18 @@ class Case:
             bias=self.bias and "bias" in can,
             dtype=self.dtype if self.dtype in subject.dtypes else most_precise(subject),
         )
+        return replace(case, mask=case._mask_within(subject.conventions.mask_shapes))
+
+    def _mask_within(self, shapes: tuple[str, ...]) -> MaskKind:
+        """Return the kind of mask, or a simpler one where no accepted shape has its axes."""
+        if self.mask in {"none", "all", "empty row"}:
+            return self.mask
+
+        def fits(kind: MaskKind) -> bool:
+            axes = {axis for axis in VARIES[kind].split() if self.sizes.get(axis, 1) > 1}
+            return any(axes <= {*shape.split()} for shape in shapes)
+
+        return next((kind for kind in (self.mask, "pairs", "keys") if fits(kind)), self.mask)
 
     def _rows(self, stream: int, length: int) -> np.ndarray:
         shape, rng = (self.batch, length, self.d_model), np.random.default_rng([self.seed, stream])

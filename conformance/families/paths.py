@@ -36,7 +36,8 @@ def agree(attend: Attend, case: Case) -> Failure | None:
     elif case.mask == "none" and attend.offers("causal") and not case.causal:
         calls.append(replace(case.call, causal=True))
     if case.mask == "none" and attend.offers("mask") and any(one.eager for one in attend.variants(case.call)):
-        calls.append(masked("pairs")(case).call)  # such paths are tried on small cases alone
+        # Such paths are tried on small cases alone.
+        calls.append(masked("pairs")(case).fitted(attend.declaration).call)
     for call in calls:
         variants = attend.variants(call)
         first, *seen = attend.outcomes(call, *(replace(call, variant=one.name) for one in variants))

@@ -86,7 +86,7 @@ def cross(attend: Attend, case: Case) -> Failure | None:
     """Queries and keys of different lengths work, with and without a mask."""
     calls = [case.call, replace(case, mask="none").call]
     if attend.offers("mask"):
-        calls.append(masked("pairs")(case).call)
+        calls.append(masked("pairs")(case).fitted(attend.declaration).call)
     for seen in attend(*calls):
         _ = seen.output.values
         if attend.offers("weights"):

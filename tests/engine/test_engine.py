@@ -147,7 +147,7 @@ def test_the_replay_command_holds_the_case() -> None:
     verdict = judgement(fault_named("ScaleByModel").subject("numpy")).judge(named("PROJ-ORACLE"))
     assert verdict.evidence is not None
     command = verdict.evidence.replay
-    assert command.startswith("headcheck run mine --only PROJ-ORACLE --case ")
+    assert command.startswith("headcheck run mine --no-html --only PROJ-ORACLE --case ")
     case = json.loads(command.partition("--case ")[2].strip("'"))
     assert case.items() <= dict(verdict.evidence.case).items()
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from headcheck.adapters.protocol import Declaration
 from headcheck.adapters.subjects import adapt
-from headcheck.cases import Case
+from headcheck.cases import Case, MaskKind
 from headcheck.engine import COMPILED, Judgement, Subject
 from headcheck.pool import LARGE, PROFILES, Long, Profile, pool, portion, shape, size
 from headcheck.reference.on_numpy import MultiHeadAttention
@@ -58,3 +59,22 @@ def test_a_subject_that_compiles_meets_fewer_shapes_except_where_every_case_is_j
     assert len(seen(compiling, "GRAD-ORACLE")) < len(seen(plain, "GRAD-ORACLE"))
     assert len(seen(compiling, "GRAD-BLOCKED")) == COMPILED < len(seen(plain, "GRAD-BLOCKED"))
     assert seen(compiling, "PROJ-ORACLE") == seen(plain, "PROJ-ORACLE")
+
+
+@pytest.mark.parametrize(
+    ("shapes", "asked", "given"),
+    [
+        (("B n_k",), "heads", "keys"),
+        (("B n_k",), "pairs", "keys"),
+        (("n_q n_k",), "keys", "pairs"),
+        (("B n_k", "n_q n_k"), "pairs", "pairs"),
+        (("B 1 n_q n_k",), "heads", "pairs"),
+        (("B n_k",), "empty row", "empty row"),  # which takes a whole example there
+    ],
+)
+def test_a_mask_is_of_a_kind_that_an_accepted_shape_can_hold(
+    shapes: tuple[str, ...], asked: MaskKind, given: MaskKind
+) -> None:
+    declaration = adapt(MultiHeadAttention).declare()
+    subject = replace(declaration, conventions=replace(declaration.conventions, mask_shapes=shapes))
+    assert Case(mask=asked).fitted(subject).mask == given
