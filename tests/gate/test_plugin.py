@@ -67,7 +67,7 @@ def test_an_item_a_requirement_that_shows_what_a_person_needs(folder: Path) -> N
         "expected  ",
         "actual    ",
         "matches   a known fault: the scores are divided by sqrt(d_model)",
-        "replay    headcheck run attention:Attention --only SCALE-ANCHOR",
+        "replay    headcheck run attention:Attention --no-html --only SCALE-ANCHOR",
         "This script fails without headcheck:",
     ):
         assert piece in shown
