@@ -378,12 +378,11 @@ class ByNames(Adapter):
         alone = not free and not {"key", "mask", "additive", "padding"} & self.forward.names.keys()
         if self.answer.raised or not (hinted or alone):
             return False
-        if not trial.looks_ahead(self.plainly, self.trial_build):
-            return True
-        if hinted:
+        ahead = trial.looks_ahead(self.plainly, self.trial_build)
+        if ahead and hinted:
             raise SubjectError(
                 f"{self.subject_name}: {'is called causal' if named else 'holds a triangle'}, and its first "
                 'query sees later keys.\nPut headcheck = {"always_causal": True} into the class if that is a '
                 "mistake of it, and False if it is meant to see them."
             )
-        return False
+        return hinted if ahead is None else not ahead

@@ -223,7 +223,7 @@ class Method:
                 return Result(np.asarray(run(Path(build, Variant("trial")), *given), dtype=np.float64))
 
         try:
-            return not trial.looks_ahead(result, build)
+            return trial.looks_ahead(result, build) is False
         except Exception:  # judged where it is met again
             return False
 

@@ -157,6 +157,18 @@ def test_a_class_that_is_always_causal_is_said_to_be() -> None:
     assert declaration.notes == ("is causal in every call, and judged as that",)
 
 
+def test_a_class_whose_output_starts_at_zero_is_not_taken_for_causal() -> None:
+    class FromZero(strange_torch.ThreeAxes):  # type: ignore[misc]
+        def __init__(self, d_model, num_heads):  # type: ignore[no-untyped-def]
+            super().__init__(d_model, num_heads)
+            torch.nn.init.zeros_(self.W_O)
+
+        def forward(self, x):  # type: ignore[no-untyped-def]
+            return super().forward(x, x, x)
+
+    assert not adapt(FromZero).declare().always_causal
+
+
 @pytest.mark.parametrize("causal", [True, False])
 def test_a_class_that_takes_x_alone_is_asked_whether_it_looks_ahead(causal: bool) -> None:
     class OneArgument(strange_torch.ThreeAxes):  # type: ignore[misc]
