@@ -375,7 +375,7 @@ class ByNames(Adapter):
         free = "causal" in self.forward or self.takes("causal")
         named = "causal" in type(self.trial_module).__name__.lower()
         hinted = not free and (named or self.holds_triangle(self.trial_module))
-        alone = not free and not {"key", "mask", "additive", "padding"} & self.forward.names.keys()
+        alone = not free and self.forward.x_alone
         if self.answer.raised or not (hinted or alone):
             return False
         ahead = trial.looks_ahead(self.plainly, self.trial_build)

@@ -39,6 +39,11 @@ class Matched:
     def __contains__(self, role: str) -> bool:
         return role in self.names
 
+    @property
+    def x_alone(self) -> bool:
+        """Whether a method takes one sequence, and no keys, mask or causal flag beside it."""
+        return not {"key", "mask", "additive", "padding", "causal"} & self.names.keys()
+
     def arguments(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments that give each role its value.
 

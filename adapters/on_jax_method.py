@@ -206,8 +206,8 @@ class Method:
     def always_causal(self) -> bool:
         """Whether every call is causal: by the class's word, or by a call where it takes nothing but x."""
         said = self._said.get("always_causal")
-        taken = {"key", "mask", "additive", "padding", "causal"} & self.matched.names.keys()
-        if said is not None or taken or "causal" in self._objects.constructor or self.answer.raised:
+        free = "causal" in self._objects.constructor
+        if said is not None or free or not self.matched.x_alone or self.answer.raised:
             return bool(said)
         objects, build = self._objects, self._objects.size
         weights = {name: array.astype(build.dtype) for name, array in one_token(build)[0].items()}

@@ -255,6 +255,11 @@ RECIPE_WORDS: Mapping[Recipe, str] = {
 }
 
 
+def written(axes: str) -> str:
+    """Return a shape as people read it: "B 1 1 n_k" is (B, 1, 1, n_k)."""
+    return f"({', '.join(axes.split())})"
+
+
 def most_precise(subject: Declaration) -> DType:
     """Return the subject's dtype with the smallest unit roundoff: where semantics are best judged."""
     return min(subject.dtypes, key=lambda dtype: FORMATS[dtype].unit)

@@ -11,7 +11,7 @@ from time import process_time
 from headcheck.adapters.protocol import Conventions, Declaration, SubjectError
 
 from .attend import Attend
-from .cases import Case
+from .cases import Case, written
 from .diagnosis import matches
 from .observation import Broken, Failure, NotMet
 from .pool import LARGE, Profile, in_turn, pool, portion, shape, shrunk, size
@@ -356,10 +356,10 @@ def conventions_in_words(conventions: Conventions) -> dict[str, str]:
     return {
         "mask": f"True means {conventions.mask_true}",
         "mask forms": ", ".join(conventions.mask_forms),
-        "mask shapes": ", ".join(f"({', '.join(shape.split())})" for shape in conventions.mask_shapes),
+        "mask shapes": ", ".join(map(written, conventions.mask_shapes)),
         "row with no key": conventions.empty_row,
         "causal alignment": conventions.causal_alignment,
         "softmax": conventions.softmax_dtype or "in the input's dtype",
         "layout": conventions.layout,
-        "split into heads": f"({conventions.split.replace(' ', ', ')})",
+        "split into heads": written(conventions.split),
     }

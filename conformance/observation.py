@@ -335,7 +335,7 @@ class Observation:
             failure = self.weights.departs_from(other.weights, message)
         return failure
 
-    def departs_from_oracle(self, *, rows: np.ndarray | None = None) -> Failure | None:
+    def departs_from_oracle(self) -> Failure | None:
         """Compare attention weights, where those of every head came back, and output with the oracle."""
         if self.of_every_head:
             failure = self.weights.departs(self.expected.exact.weights, "", grounds="oracle")

@@ -9,7 +9,7 @@ from headcheck.adapters.protocol import Mask
 from headcheck.reference.dtypes import FORMATS
 
 from ..attend import Attend
-from ..cases import Case
+from ..cases import Case, written
 from ..causality import before, changed_from, late, meant
 from ..empty_rows import emptied_together, empty_rows_lawful, keyless, not_finite
 from ..histories import needed
@@ -312,11 +312,6 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
 
 
 NAMED = {"bool": "boolean"}
-
-
-def written(shape: str) -> str:
-    """Return the shape of a mask as a message has it: "B 1 1 n_k" is (B, 1, 1, n_k)."""
-    return f"({', '.join(shape.split())})"
 
 
 @requirement(
