@@ -15,7 +15,7 @@ from typing import Any, ClassVar, get_args
 import numpy as np
 from headcheck.reference.parameters import Parameters
 
-from . import configurations, discovery, trial
+from . import configurations, discovery, sequences, trial
 from .advice import unbuilt
 from .declared import declared, overridden
 from .importing import is_the_users, statements
@@ -136,11 +136,16 @@ class ByNames(Adapter):
         values |= {"training": training, "deterministic": not training}
         if "mask" in given and "mask" not in self.forward:
             values["additive"] = given["mask"]
-        if {*self.forward.names.get("memory", ())} & self.forward.required:  # forward(x, memory)
-            values["memory"] = values["query"]
+        apart = values["key"] is not values["query"] and self._takes_memory(call)
+        if apart or {*self.forward.names.get("memory", ())} & self.forward.required:
+            values["memory"] = values["key"]
         if call.build.scale is not None:
             values["scale"] = call.build.scale
         return self.forward.arguments(values)
+
+    def _takes_memory(self, call: Call) -> bool:
+        """Return whether a call has keys of their own: where that was found out, or on trial."""
+        return "memory" in self.forward and (call.query is not call.key or self.memory)
 
     def _turned(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return the arguments in the layout of the class, one object in several roles staying one."""
@@ -202,6 +207,30 @@ class ByNames(Adapter):
     def trial_call(self) -> Call:
         """A plain call of the trial module."""
         return trial.trial_call(self.trial_build, itself="key" not in self.forward)
+
+    @cached_property
+    def _memory(self) -> sequences.Memory:
+        """What a sequence given beside x is."""
+        if self.answer.raised or self.always_causal:
+            return "none"
+        return sequences.memory_of(self.forward, self.said, self._plain_result, self.trial_build)
+
+    @property
+    def memory(self) -> bool:
+        """Whether keys and values are one sequence, which may differ from the queries."""
+        return self._memory != "none"
+
+    @property
+    def alone(self) -> bool:
+        """Whether queries, keys and values are one sequence in every call."""
+        return "key" not in self.forward and not self.memory
+
+    def _plain_result(self, call: Call) -> Result:
+        """Return the output of a plain call of a fresh module, whose weights are not those it starts with."""
+        module, (parameters, *_) = self.build(call.build).module, one_token(call.build)
+        self.put(module, self.slots(module, call.build), parameters, call.build)
+        found = self.results(module, self.plain(module, call))
+        return Result(self.numbers(found[0]) if found else None)
 
     @property
     def mask_true(self) -> Meaning:
@@ -271,10 +300,11 @@ class ByNames(Adapter):
             taken = overridden(Conventions(), self.said)
         else:
             said = {"mask_true": self.mask_true, **self.said}
-            taken = trial.conventions(self.plainly, self.trial_call, said, additive=additive)
-            if self._as_in_transformers and trial.only_added(self.plainly, self.trial_call, taken):
+            call = trial.trial_call(self.trial_build, itself=self.alone, shared=self.memory)
+            taken = trial.conventions(self.plainly, call, said, additive=additive)
+            if self._as_in_transformers and trial.only_added(self.plainly, call, taken):
                 taken = replace(taken, mask_forms=("additive",))
-            elif "mask_forms" not in self.said and trial.adds_floats(self.plainly, self.trial_call, taken):
+            elif "mask_forms" not in self.said and trial.adds_floats(self.plainly, call, taken):
                 forms = ("additive" if form == "float" else form for form in taken.mask_forms)
                 taken = replace(taken, mask_forms=tuple(forms))
         return replace(taken, layout=self.layout)
@@ -322,6 +352,7 @@ class ByNames(Adapter):
             "read": True,
             "weights": self.answer.has_weights,
             "cross": "key" in forward and not self.always_causal,
+            "memory": self.memory,
             "mask": "mask" in forward or "additive" in forward,
             "padding": "padding" in forward,
             "causal": "causal" in forward or self.always_causal,
@@ -353,12 +384,15 @@ class ByNames(Adapter):
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know besides."""
-        names = (name for role in IGNORED for name in self.forward.names.get(role, ()))
+        roles = [role for role in IGNORED if not (role == "memory" and self.memory)]
+        names = [name for role in roles for name in self.forward.names.get(role, ())]
         ignored = [name for name in names if name not in self.forward.required]
         causal = "is causal in every call, and judged as that" if self.always_causal else ""
-        wanted = [name for name in self.forward.names.get("memory", ()) if name in self.forward.required]
+        wanted = [name for name in names if name in self.forward.required]
         itself = f"{wanted[0]} is given the query: no cross-attention is judged" if wanted else ""
-        notes = [self.answer.note, causal, itself, f"never given: {', '.join(ignored)}" if ignored else ""]
+        never = f"never given: {', '.join(ignored)}" if ignored else ""
+        memory = sequences.unread(self.forward.names["memory"][0]) if self._memory == "ignored" else ""
+        notes = [self.answer.note, causal, itself, never, memory]
         return tuple(note for note in notes if note)
 
     @cached_property
@@ -378,7 +412,7 @@ class ByNames(Adapter):
         alone = not free and self.forward.x_alone
         if self.answer.raised or not (hinted or alone):
             return False
-        ahead = trial.looks_ahead(self.plainly, self.trial_build)
+        ahead = sequences.looks_ahead(self._plain_result, self.trial_build)
         if ahead and hinted:
             raise SubjectError(
                 f"{self.subject_name}: {'is called causal' if named else 'holds a triangle'}, and its first "

@@ -16,6 +16,7 @@ Every key is optional:
     stored              "in out" or "out in": how bare weight arrays are stored
     split               "B h n d_k", "B n h d_k" or "h B n d_k": what its split_heads returns
     layout              "batch first" or "sequence first": the first axis of the arguments and the output
+    memory              whether a second sequence, as in forward(x, context), holds the keys and values
     always_causal       True where every call is causal and nothing switches that off
 """
 
@@ -40,6 +41,7 @@ CHOICES: Mapping[str, tuple[Any, ...]] = {
     "stored": ("in out", "out in"),
     "split": get_args(Split),
     "layout": ("batch first", "sequence first"),
+    "memory": (True, False),
     "always_causal": (True, False),
 }
 PLURAL = {"mask_forms", "mask_shapes", "dtypes"}

@@ -44,6 +44,11 @@ class Matched:
         """Whether a method takes one sequence, and no keys, mask or causal flag beside it."""
         return not {"key", "mask", "additive", "padding", "causal"} & self.names.keys()
 
+    @property
+    def one_memory(self) -> bool:
+        """Whether a method takes a second sequence, and no mask of its own for it."""
+        return "memory" in self.names and not {"key", "memory mask"} & self.names.keys()
+
     def arguments(self, values: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """Return the arguments that give each role its value.
 

@@ -48,6 +48,7 @@ FORWARD: Synonyms = {
     "value": "value values v x_v v_x inputs_v input_v v_input value_input v_in xv",
     "self": "x inputs input hidden_states hidden_state hidden tokens embeddings inp src seq sequence",
     "memory": "context memory kv x_kv inputs_kv encoder_hidden_states key_value_states encoder_output",
+    "memory mask": "encoder_attention_mask context_mask memory_mask kv_mask cross_attn_mask",
     "mask": "mask attn_mask attention_mask att_mask masks src_mask tgt_mask qk_mask",
     "additive": "attn_bias attention_bias additive_mask bias",
     "padding": "key_padding_mask padding_mask pad_mask src_key_padding_mask",

@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from headcheck.reference.parameters import Parameters
 
-from . import discovery
+from . import discovery, sequences
 from .declared import declared
 from .importing import source_of
 from .on_jax_function import DTYPES, Arrays, JaxAdapter, Path, precision_of, versions_of
@@ -55,6 +55,11 @@ class ClassAdapter(JaxAdapter):
         self._said = declared(implementation, subject)
         self._objects = Objects(implementation, subject, self._said)
 
+    @property
+    def one_memory(self) -> bool:  # type: ignore[override]
+        """Whether one array is key and value."""
+        return self._method.memory
+
     @cached_property
     def _method(self) -> Method:
         method = Method(self._objects, self._said)
@@ -73,6 +78,7 @@ class ClassAdapter(JaxAdapter):
         notes = [
             method.answer.note,
             causal,
+            sequences.unread(method.matched.names["memory"][0]) if method.memory_is == "ignored" else "",
             untraceable and f"runs eagerly, for it cannot be jitted: {untraceable}",
         ]
         return Declaration(
@@ -100,6 +106,7 @@ class ClassAdapter(JaxAdapter):
             "read": True,
             "weights": method.answer.has_weights,
             "cross": "key" in forward and not method.always_causal,
+            "memory": method.memory,
             "mask": "mask" in forward or "additive" in forward,
             "padding": "padding" in forward,
             "causal": "causal" in forward or method.always_causal,
@@ -114,7 +121,7 @@ class ClassAdapter(JaxAdapter):
 
     def _paths(self) -> tuple[Variant, ...]:
         method = self._method
-        alone = "key" not in method.matched  # self-attention: the one argument plays all three roles
+        alone = method.alone  # self-attention: the one argument plays all three roles
         path = partial(Variant, self_attention=alone, weights=method.answer.has_weights)
         if method.untraceable:
             return (path("eager", eager=True),)

@@ -70,6 +70,8 @@ def versions_of(*distributions: str) -> dict[str, str]:
 class JaxAdapter(Adapter):
     """Drives an implementation that is a function of its weights and its inputs."""
 
+    one_memory = False  # one array is key and value
+
     def __init__(self) -> None:
         self._jitted = Compiled(self.compute)
         self._optimised = Compiled(self.compute, quick=False)
@@ -115,12 +117,13 @@ class JaxAdapter(Adapter):
         self, path: Path, parameters: Arrays, inputs: Arrays, cotangent: Any = None
     ) -> tuple[Any, Any, dict[str, Any]]:
         """Return output, attention weights, and the gradients where a cotangent is given."""
-        roles = ("query",) if path.variant.self_attention else ("query", "key", "value")
+        apart = ("query", "key") if self.one_memory else ("query", "key", "value")
+        roles = ("query",) if path.variant.self_attention else apart
         others = {name: array for name, array in inputs.items() if name not in ("query", "key", "value")}
 
         def forward(parameters: Arrays, sequences: Arrays) -> tuple[Any, Any]:
-            query = sequences["query"]
-            everything = {"query": query, "key": query, "value": query, **sequences, **others}
+            key = sequences.get("key", sequences["query"])
+            everything = {"key": key, "value": key, **sequences, **others}
             if path.variant.name == "vmap":
                 return over_batch(partial(self.forward, path, parameters), everything)
             return self.forward(path, parameters, everything)

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from . import discovery, trial
+from . import discovery, sequences, trial
 from .configurations import NotConfiguredError
 from .on_jax_compiled import Compiled
 from .on_jax_function import Arrays, Path, inputs_of, precision_of
@@ -25,6 +25,7 @@ from .protocol import Call, Conventions, DType, Mask, Result, SubjectError, Vari
 from .returned import in_words
 from .trial import Answer
 
+TRIAL, APART = "trial", "trial with a memory"
 BARE = "no weights"  # the path on which attention weights are not asked for, where that can be chosen
 FULL = {"float64", "float32"}
 DTYPES: tuple[DType, ...] = ("float64", "float32", "bfloat16", "float16")
@@ -78,7 +79,6 @@ class Method:
     def _given(self, own: Any, path: Path, inputs: Arrays) -> Any:
         """Call an object with whatever of the inputs its method has parameters for."""
         values = {role: array for role, array in inputs.items() if role not in {"state", "example"}} | {
-            "memory": inputs["key"],
             "causal": path.causal,
             "need weights": path.variant.name != BARE,
             "average": False,
@@ -87,6 +87,8 @@ class Method:
         }
         if "additive" in values and "additive" not in self.matched:
             values["mask"] = values["additive"]
+        if self.needs_memory or path.variant.name == APART or (self._judged(path) and self.memory):
+            values["memory"] = inputs["key"]
         if path.build.scale is not None:
             values["scale"] = path.build.scale
         if path.training:
@@ -100,6 +102,33 @@ class Method:
             _ = own.train() if path.training else own.eval()
         arguments, keywords = self.matched.arguments(values)
         return getattr(own, self.name)(*arguments, **keywords)
+
+    @staticmethod
+    def _judged(path: Path) -> bool:
+        """Return whether a call is no trial, and gives keys of their own."""
+        return path.variant.name != TRIAL and not path.variant.self_attention
+
+    @property
+    def needs_memory(self) -> bool:
+        """Whether the method has a parameter for a sequence of keys and values that must be given."""
+        return bool({*self.matched.names.get("memory", ())} & self.matched.required)
+
+    @cached_property
+    def memory_is(self) -> sequences.Memory:
+        """What a sequence given beside x is."""
+        if self.answer.raised or self.always_causal:
+            return "none"
+        return sequences.memory_of(self.matched, self._said, self._result(), self._objects.size)
+
+    @property
+    def memory(self) -> bool:
+        """Whether keys and values are one sequence, which may differ from the queries."""
+        return self.memory_is != "none"
+
+    @property
+    def alone(self) -> bool:
+        """Whether queries, keys and values are one sequence in every call."""
+        return "key" not in self.matched and not self.memory
 
     @cached_property
     def call(self) -> Call:
@@ -157,7 +186,7 @@ class Method:
         try:
             with precision_of(dtype):
                 inputs = inputs_of(replace(self.call, build=build))
-                Compiled(attend)(Path(build, Variant("trial")), inputs)
+                Compiled(attend)(Path(build, Variant(TRIAL)), inputs)
         except ValueError:  # XLA's
             return False
         except Exception:  # judged where it is met again
@@ -168,7 +197,8 @@ class Method:
     def conventions(self) -> Conventions:
         """Which masks the class takes, and what it says itself."""
         additive = "additive" in self.matched and "mask" not in self.matched
-        taken = trial.conventions(self._shaped, self.call, self._said, additive=additive)
+        call = trial.trial_call(self._objects.size, itself=self.alone, shared=self.memory)
+        taken = trial.conventions(self._shaped, call, self._said, additive=additive)
         return replace(taken, layout="one example" if self.single else "batch first")
 
     def orders(self) -> Orders:
@@ -195,7 +225,7 @@ class Method:
             try:
                 with precision_of(build.dtype):
                     arrays = {names: jnp.asarray(array) for names, array in arrays.items()}
-                    output = np.asarray(run(Path(build, Variant("trial")), arrays, inputs))
+                    output = np.asarray(run(Path(build, Variant(TRIAL)), arrays, inputs))
             except BaseException:  # judged where it is met again
                 break
             if output.shape == expected.shape and np.allclose(output, expected):
@@ -209,6 +239,13 @@ class Method:
         free = "causal" in self._objects.constructor
         if said is not None or free or not self.matched.x_alone or self.answer.raised:
             return bool(said)
+        try:
+            return sequences.looks_ahead(self._result(), self._objects.size) is False
+        except Exception:  # judged where it is met again
+            return False
+
+    def _result(self) -> trial.Run:
+        """Return what makes a plain call of an object with weights of its own."""
         objects, build = self._objects, self._objects.size
         weights = {name: array.astype(build.dtype) for name, array in one_token(build)[0].items()}
 
@@ -220,16 +257,18 @@ class Method:
         def result(call: Call) -> Result:
             with precision_of(build.dtype):
                 given = jax.tree.map(jnp.asarray, (weights, inputs_of(call)))
-                return Result(np.asarray(run(Path(build, Variant("trial")), *given), dtype=np.float64))
+                return Result(np.asarray(run(self._trial(call), *given), dtype=np.float64))
 
-        try:
-            return trial.looks_ahead(result, build) is False
-        except Exception:  # judged where it is met again
-            return False
+        return result
+
+    def _trial(self, call: Call) -> Path:
+        """Return the path of a trial call: with a sequence of keys and values, or without."""
+        apart = call.query is not call.key and "key" not in self.matched
+        return Path(call.build, Variant(APART if apart else TRIAL))
 
     def _look(self, call: Call, *, traced: bool) -> tuple[Answer, tuple[int, ...]]:
         """Call an object, traced so that nothing is computed; return where its output was, and its shape."""
-        path, seen = Path(call.build, Variant("trial")), list[tuple[Answer, tuple[int, ...]]]()
+        path, seen = self._trial(call), list[tuple[Answer, tuple[int, ...]]]()
         sample = self._objects.sample(call.build)  # not in a trace, whose tracers it would keep
 
         def attend(inputs: Arrays) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from .discovery import LONGEST, Matched
+from .discovery import LONGEST
 from .importing import name_of, statements
 from .literals import assign, number
 from .on_jax_leaves import Names, is_named_tuple, leaves
@@ -27,7 +27,7 @@ def object_source(objects: Objects, method: Method, call: Call, variant: Variant
     Raises:
         SubjectError: the constructor takes a configuration object, which only its owner can write.
     """
-    module, arguments = constructed(objects, call.build), called(method.matched, call, variant)
+    module, arguments = constructed(objects, call.build), called(method, call, variant)
     linen = isinstance(objects.trial, Bound)
     if linen:
         keyed = [f'rngs={{"dropout": jax.random.key({call.seed})}}'] if call.training else []
@@ -187,13 +187,15 @@ def nested(sources: Mapping[Names, str]) -> str:
     return "{" + ", ".join(f'"{top}": {nested(inner)}' for top, inner in below.items()) + "}"
 
 
-def called(method: Matched, call: Call, variant: Variant) -> str:
+def called(method: Method, call: Call, variant: Variant) -> str:
     """Return the arguments of the method."""
     key = f"jax.random.key({call.seed})"
-    source = {"query": "query", "key": "key", "value": "value", "memory": "key"}
+    source = {"query": "query", "key": "key", "value": "value"}
+    if method.needs_memory or (method.memory and not variant.self_attention):
+        source["memory"] = "key"
     source["need weights"] = f"{variant.name != BARE}"
     if call.mask is not None:
-        additive = call.mask.form == "additive" and "additive" in method
+        additive = call.mask.form == "additive" and "additive" in method.matched
         source["additive" if additive else "mask"] = "mask"
     if call.padding is not None:
         source["padding"] = "padding"
@@ -205,7 +207,7 @@ def called(method: Matched, call: Call, variant: Variant) -> str:
         source |= {"training": f"{call.training}", "deterministic": f"{not call.training}"}
     if call.training:
         source |= {"dropout key": key, "rngs": f"nnx.Rngs(dropout={key})"}
-    return _listed(*method.arguments(source))
+    return _listed(*method.matched.arguments(source))
 
 
 def _listed(arguments: list[Any], keywords: dict[str, Any]) -> str:

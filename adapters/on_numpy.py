@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,11 +33,12 @@ from .storage import Slot, assembled
 
 DTYPES: tuple[DType, ...] = ("float64", "float32", "float16")
 ONE_BY_ONE = 3_000_000  # operations: a few seconds
+ITSELF = "same object"
 VARIANTS = {  # name -> one object as query, key and value; the attention weights are asked for
     "default": (False, True),
-    "same object": (True, True),
+    ITSELF: (True, True),
     "no weights": (False, False),
-    "same object, no weights": (True, False),
+    f"{ITSELF}, no weights": (True, False),
 }
 
 
@@ -103,7 +104,7 @@ class ClassAdapter(ByNames):
             variants=tuple(
                 Variant(name, itself, weights=self.answer.has_weights and asked)
                 for name, (itself, asked) in VARIANTS.items()
-                if ("key" in self.forward or not itself) and (asked or self._may_leave_weights)
+                if not (self.alone and itself) and (asked or self._may_leave_weights)
             ),
             versions={"numpy": np.__version__},
             source=source_of(self.implementation),
@@ -183,8 +184,9 @@ class ClassAdapter(ByNames):
 
     def plain(self, module: Any, call: Call) -> Any:
         """Return whatever a call gives."""
+        itself = call.query is call.key and "key" not in self.forward
         with seeded(0):
-            return self._passed(module, call, self.inputs(call))
+            return self._passed(module, call, self.inputs(replace(call, variant=ITSELF) if itself else call))
 
     def plainly(self, call: Call) -> Result:
         """Return a call's result on a fresh module, its mask handed over as it is."""
@@ -232,7 +234,7 @@ class ClassAdapter(ByNames):
                 place(module.module, slot.path, at(module.module, slot.path).astype(call.build.dtype))
         inputs = self.inputs(call)
         itself, _ = VARIANTS[call.variant or "default"]
-        inputs |= as_before(module.given, call, inputs, _same_bytes, itself=itself)
+        inputs |= as_before(module.given, call, inputs, _same_bytes, itself=itself, shared=self.memory)
         held = inputs | module.returned
         before = {name: array.copy() for name, array in held.items()}
         seen: Shapes = {}

@@ -10,7 +10,7 @@ from .discovery import attending, stages
 from .importing import name_of
 from .literals import assign, with_imports
 from .projections import at
-from .protocol import Call
+from .protocol import INPUTS, Call
 from .scripting import Symbol, indexed, output_of, shape_seen, taken_apart, watching, written
 from .scripting_storage import canonical
 
@@ -70,6 +70,8 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
         twin = next((other for other, seen in inputs.items() if seen is array), name)
         lines += [f"{name} = {twin}"] if twin != name else _array(name, array, call)
     symbols = {name: Symbol(name) for name in inputs}
+    if inputs["key"] is inputs["query"] and "key" not in adapter.forward:
+        symbols |= dict.fromkeys(INPUTS, symbols["query"])
     method = "module.forward" if attending(type(module)) == "forward" else "module"
     asked = adapter.asks_for_weights(call)
     given = adapter.arguments(call, symbols, training=call.training, weights=asked)

@@ -61,12 +61,12 @@ class ClassAdapter(ByNames, TorchAdapter):
     def modes(self) -> Mapping[str, Mode]:
         """The paths: eval first, and training with a dropout of zero where the class lets it be set."""
         fixed = any(isinstance(module, nn.Dropout) and module.p for module in self.trial_module.modules())
-        alone = "key" not in self.forward  # self-attention: the one argument plays all three roles
+        plain = Mode(itself=self.alone, shared=self.memory)
         modes = {
-            "eval": Mode(itself=alone),
-            **({} if fixed else {"train": Mode(training=True, gradients=True, itself=alone)}),
-            "grad": Mode(gradients=True, itself=alone),
-            **({} if alone else {"same object": Mode(itself=True)}),
+            "eval": plain,
+            **({} if fixed else {"train": replace(plain, training=True, gradients=True)}),
+            "grad": replace(plain, gradients=True),
+            **({} if self.alone else {"same object": Mode(itself=True)}),
         }
         asked = self.answer.has_weights and "need weights" in self.forward
         bare = {f"{name}, no weights": replace(mode, weights=False) for name, mode in modes.items()}
@@ -126,7 +126,8 @@ class ClassAdapter(ByNames, TorchAdapter):
     def plain(self, module: nn.Module, call: Call) -> Any:
         """Return whatever forward gives in eval mode, without gradients."""
         with seeded(0), torch.no_grad():
-            return self._passed(module.eval(), call, self.inputs(call, Mode()))
+            mode = Mode(itself=call.query is call.key and "key" not in self.forward)
+            return self._passed(module.eval(), call, self.inputs(call, mode))
 
     def plainly(self, call: Call) -> Result:
         """Return a call's result on a fresh module, its mask handed over as it is."""

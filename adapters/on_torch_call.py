@@ -74,6 +74,7 @@ class Mode:
     training: bool = False
     gradients: bool = False
     itself: bool = False  # one object as query, key and value
+    shared: bool = False  # one object as key and value
     weights: bool = True  # the attention weights are asked for, where that can be chosen
     options: Mapping[str, Any] = field(default_factory=dict)  # what else the adapter of the variant needs
 
@@ -128,9 +129,10 @@ class TorchAdapter(Adapter):
         mode = self.mode(call)
         inputs = self.inputs(call, mode)
         if call.cotangent is None:  # a tensor with a gradient is of one call
-            inputs = replace(
-                inputs, **as_before(module.given, call, vars(inputs), same_bits, itself=mode.itself)
+            kept = as_before(
+                module.given, call, vars(inputs), same_bits, itself=mode.itself, shared=mode.shared
             )
+            inputs = replace(inputs, **kept)
         held = {**dict(inputs.items()), **module.returned}
         before = {name: value.clone() for name, value in held.items()}
         differentiate = call.cotangent is not None
@@ -175,7 +177,8 @@ class TorchAdapter(Adapter):
         """Return the arguments as tensors of their own, in the dtype and the layout asked for."""
         dtype = DTYPES[call.build.dtype]
         given = {name: laid_out(as_tensor(getattr(call, name), dtype), call.memory) for name in INPUTS}
-        shared = dict.fromkeys(INPUTS, "query") if mode.itself else call.shared
+        shared = {"value": "key"} if mode.shared else call.shared
+        shared = dict.fromkeys(INPUTS, "query") if mode.itself else shared
         given |= {name: given[other] for name, other in shared.items()}
         mask = None if call.mask is None else handed_over(call.mask, self.mask_true, dtype)
         padding = None if call.padding is None else as_tensor(call.padding == (self.padding_true == "attend"))

@@ -8,7 +8,7 @@ from .discovery import stages
 from .importing import name_of
 from .on_torch_script import Source, held_by, module_of, parameters, stored
 from .on_torch_script import script as script_of
-from .protocol import Call
+from .protocol import INPUTS, Call
 from .scripting import Symbol, output_of, taken_apart, watching, written
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
         setup += watching(of.removeprefix("stage "), stages(type(module)))
     inputs = adapter.inputs(call, mode)
     symbols = {name: Symbol(name) for name, value in vars(inputs).items() if value is not None}
+    if mode.itself and "key" not in adapter.forward:
+        symbols |= dict.fromkeys(INPUTS, symbols["query"])
     training = call.training or mode.training
     given = adapter.arguments(call, symbols, training=training, weights=mode.weights)
     attend = written("module", *given)

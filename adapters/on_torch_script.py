@@ -44,9 +44,8 @@ def script(call: Call, mode: Mode, inputs: Inputs, source: Source, of: str = "ou
     if call.build.dropout:
         lines.append(f"torch.manual_seed({call.seed})")
     if call.cotangent is not None:
-        lines.append(
-            "query.requires_grad_()" if mode.itself else "for x in (query, key, value): x.requires_grad_()"
-        )
+        apart = "query, key" if mode.shared else "query, key, value"
+        lines.append("query.requires_grad_()" if mode.itself else f"for x in ({apart}): x.requires_grad_()")
         lines += tensor("cotangent", call.cotangent, dtype)
     elif of == "operations":
         lines.insert(2, "from torch.utils.flop_counter import FlopCounterMode")
@@ -117,7 +116,8 @@ def given(call: Call, mode: Mode, inputs: Inputs, dtype: str) -> list[str]:
     if mode.itself:
         lines.append("key = value = query")
     else:
-        shared, copies = call.shared, {"key": call.key is call.query, "value": call.value is call.key}
+        shared = {"value": "key"} if mode.shared else call.shared
+        copies = {"key": call.key is call.query, "value": call.value is call.key}
         for name, before in (("key", "query"), ("value", "key")):
             if name in shared:
                 lines.append(f"{name} = {shared[name]}")
@@ -125,7 +125,7 @@ def given(call: Call, mode: Mode, inputs: Inputs, dtype: str) -> list[str]:
                 lines.append(f"{name} = {before}.clone()")
             else:
                 lines += tensor(name, getattr(call, name), dtype)
-    for name in INPUTS[: 1 if mode.itself else 3]:
+    for name in INPUTS[: 1 if mode.itself else 2 if mode.shared else 3]:
         lines += laid_out(name, getattr(call, name), call)
     for name, value in (("mask", inputs.mask), ("padding", inputs.padding)):
         if value is not None:

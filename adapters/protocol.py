@@ -38,7 +38,8 @@ Capability = Literal[
     "parameters",  # weights can be set
     "read",  # weights can be read back
     "weights",  # attention weights are returned, one map per head
-    "cross",  # keys and values may differ from queries
+    "cross",  # keys and values may differ from queries, and from each other
+    "memory",  # one array is key and value, and may differ from the queries
     "mask",  # an argument that says which key each query may see
     "padding",  # a second, (B, n_k) mask argument
     "causal",  # a flag for the causal mask
@@ -48,6 +49,7 @@ Capability = Literal[
     "dropout",  # dropout on the attention weights
     "indivisible",  # the implementation sees d_model and num_heads together, so it can refuse them
     "cost",  # operations can be counted
+    "two sequences",  # derived: cross, or memory
     "masks",  # derived: at least two of mask, padding and causal
     "paths",  # derived: more than one variant
 ]
@@ -119,7 +121,8 @@ class Call:
 class Result:
     """What one call gave.
 
-    ``gradients`` holds "query", "key", "value" and the parameters' names where a cotangent was given.
+    ``gradients`` holds "query", "key", "value" and the parameters' names where a cotangent was given; where
+    one array plays several of these roles, the sum under the first of them.
     ``stages`` are the shapes of the intermediate results the implementation lets be seen, by the names
     "projected", "split", "scores", "weights", "context", "combined", "output".
     """
@@ -207,6 +210,8 @@ class Declaration:
     def offered(self) -> frozenset[Capability]:
         """The capabilities declared, and those that follow from them."""
         derived: set[Capability] = set()
+        if self.capabilities & {"cross", "memory"}:
+            derived.add("two sequences")
         if len(self.capabilities & {"mask", "padding", "causal"}) >= 2:
             derived.add("masks")
         if len(self.variants) > 1:

@@ -19,6 +19,7 @@ def as_before(
     same: Callable[[Made, Made], bool],
     *,
     itself: bool,
+    shared: bool = False,
 ) -> dict[str, Made]:
     """Return query, key and value; what the module was given in the call before is the same object again.
 
@@ -26,15 +27,17 @@ def as_before(
     the array that was asked for and the object made of it; it is brought up to date.  An object that was
     written to is not the ``same`` as what is made now.  Which of the three are one object, and how they lie
     in memory, is a matter of paths and not of state: such a call is given objects of its own.
+
+    With ``shared`` one object is key and value in every call.
     """
     before = dict(given)
     given.clear()
     inputs = {name: made[name] for name in INPUTS}
-    if itself or call.shared or call.memory != "contiguous":
+    if itself or (call.shared and not shared) or call.memory != "contiguous":
         return inputs
     for name, now in inputs.items():
         source, earlier = before.get(name, (None, now))
         if source is getattr(call, name) and same(earlier, now):
             inputs[name] = earlier
         given[name] = getattr(call, name), inputs[name]
-    return inputs
+    return inputs | ({"value": inputs["key"]} if shared else {})

@@ -43,11 +43,11 @@ class Answer:
         return self.weights is not None or bool(self.kept)
 
 
-def trial_call(build: Build, *, itself: bool) -> Call:
-    """Return a call with small numbers and no mask."""
+def trial_call(build: Build, *, itself: bool, shared: bool = False) -> Call:
+    """Return a call with small numbers and no mask; ``shared``: one array is key and value."""
     rng = np.random.default_rng(0)
     query, key, value = (rng.integers(-2, 3, (BATCH, n, build.d_model)) / 2.0 for n in (N_Q, N_K, N_K))
-    return Call(build, query, query, query) if itself else Call(build, query, key, value)
+    return Call(build, query, query, query) if itself else Call(build, query, key, key if shared else value)
 
 
 def parts(value: Any) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def _place(shapes: Mapping[str, tuple[int, ...]], wanted: tuple[int, ...]) -> st
 def dtypes(run: Run, call: Call, candidates: Iterable[DType]) -> tuple[DType, ...]:
     """Return the dtypes in which a plain call runs; all of them where it does in none."""
     candidates = tuple(candidates)
-    fine = tuple(d for d in candidates if _runs(run, replace(call, build=replace(call.build, dtype=d))))
+    fine = tuple(d for d in candidates if runs(run, replace(call, build=replace(call.build, dtype=d))))
     return fine or candidates
 
 
@@ -106,11 +106,11 @@ def conventions(run: Run, call: Call, said: Mapping[str, Any], *, additive: bool
     declared = overridden(Conventions(mask_forms=forms), said)
     form = declared.mask_forms[0]
     if "mask_shapes" not in said:
-        accepted = [s for s in SHAPES if _runs(run, replace(call, mask=_open_mask(call, s, form)))]
+        accepted = [s for s in SHAPES if runs(run, replace(call, mask=open_mask(call, s, form)))]
         declared = replace(declared, mask_shapes=_lawful(accepted) or Conventions().mask_shapes)
     if "mask_forms" not in said and not additive:
         first = declared.mask_shapes[0]
-        taken = [f for f in forms if _runs(run, replace(call, mask=_open_mask(call, first, f)))]
+        taken = [f for f in forms if runs(run, replace(call, mask=open_mask(call, first, f)))]
         declared = replace(declared, mask_forms=tuple(taken) or forms)
     return declared
 
@@ -122,7 +122,7 @@ def adds_floats(run: Run, call: Call, taken: Conventions) -> bool:
     """
     if not {"bool", "float"} <= {*taken.mask_forms}:
         return False
-    blocking = _open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
+    blocking = open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
     blocking[..., -1] = False
     forms: tuple[MaskForm, ...] = ("bool", "float", "additive")
     try:
@@ -130,16 +130,17 @@ def adds_floats(run: Run, call: Call, taken: Conventions) -> bool:
     except Exception:  # judged where it is met again
         return False
     plain, number, added = (np.zeros(0) if output is None else output for output in outputs)
-    return _alike(added, plain) and not _alike(number, plain)
+    return alike(added, plain) and not alike(number, plain)
 
 
 def only_added(run: Run, call: Call, taken: Conventions) -> bool:
     """Return whether a mask blocks where it is additive, and nothing where it is boolean."""
-    blocking = _open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
+    blocking = open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
     blocking[..., -1] = False
     key, value = call.key.copy(), call.value.copy()
     key[:, -1], value[:, -1] = key[:, -1] + 1.0, value[:, -1] - 1.0
     itself = call.query is call.key
+    value = key if call.key is call.value and not itself else value
     changed = (
         replace(call, query=value, key=value, value=value) if itself else replace(call, key=key, value=value)
     )
@@ -148,7 +149,7 @@ def only_added(run: Run, call: Call, taken: Conventions) -> bool:
         mask = Mask(blocking, form)
         one, other = (run(replace(each, mask=mask)).output for each in (call, changed))
         kept = slice(None, -1) if itself else slice(None)
-        return one is not None and other is not None and _alike(one[:, kept], other[:, kept])
+        return one is not None and other is not None and alike(one[:, kept], other[:, kept])
 
     try:
         return blocks("additive") and not blocks("bool")
@@ -156,27 +157,13 @@ def only_added(run: Run, call: Call, taken: Conventions) -> bool:
         return False
 
 
-def _alike(one: np.ndarray, other: np.ndarray) -> bool:
+def alike(one: np.ndarray, other: np.ndarray) -> bool:
+    """Return whether two outputs are one but for rounding."""
     return one.shape == other.shape and np.allclose(one, other, rtol=1e-4, atol=1e-5)
 
 
-def looks_ahead(run: Run, build: Build) -> bool | None:
-    """Return whether the first query's output depends on a later position.
-
-    None where nothing depends on anything, as when the output's projection starts at zero.
-    """
-    call = trial_call(build, itself=True)
-    later = call.query.copy()
-    later[:, 1:] = later[:, :0:-1] + 1.0
-    one, two = (run(replace(call, query=x, key=x, value=x)).output for x in (call.query, later))
-    if one is None or two is None:
-        return True
-    if np.allclose(one, two):
-        return None
-    return not np.allclose(one[:, 0], two[:, 0])
-
-
-def _runs(run: Run, call: Call) -> bool:
+def runs(run: Run, call: Call) -> bool:
+    """Return whether a call gives an output of the right shape."""
     try:
         result = run(call)
     except Exception:  # refused: a wrong implementation's other exceptions are met again, and judged, later
@@ -184,7 +171,7 @@ def _runs(run: Run, call: Call) -> bool:
     return result.output is not None and result.output.shape == call.query.shape
 
 
-def _open_mask(call: Call, shape: str, form: MaskForm) -> Mask:
+def open_mask(call: Call, shape: str, form: MaskForm) -> Mask:
     """Return a mask of this shape that allows everything."""
     sizes = {
         "B": len(call.query),

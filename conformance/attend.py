@@ -6,6 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import numpy as np
 from headcheck.adapters.protocol import Build, Call, Conventions, Declaration, Mask, Outcome, Raised, Variant
 from headcheck.reference.parameters import Parameters
 
@@ -106,10 +107,14 @@ class Attend:
     def _handed_over(self, call: Call) -> Call:
         """Give a full (B, h, n_q, n_k) mask the shape that the implementation takes.
 
-        What is causal in every call is so in this one.
+        What is causal in every call is so in this one, and what is key and value in every call one array.
         """
         if self.declaration.always_causal:
             call = replace(call, causal=True)
+        if call.value is not call.key and not self.offers("cross"):
+            if not np.array_equal(call.value, call.key, equal_nan=True):
+                raise NotMet("key and value are one array here")
+            call = replace(call, value=call.key)
         shapes = self.conventions.mask_shapes
         full = (len(call.query), call.build.num_heads, call.query.shape[1], call.key.shape[1])
         if call.mask is None or call.mask.allowed.shape != full or "B h n_q n_k" in shapes:
@@ -146,7 +151,8 @@ class Attend:
         """Return the paths, other than the first, that this call can take."""
         itself = call.query is call.key and call.key is call.value
         (batch, n_q, d_model), n_k = call.query.shape, call.key.shape[1]
-        few = batch <= 2 and max(n_q, n_k) <= 7 and d_model <= 64 and (n_q != n_k or not self.offers("cross"))
+        two = self.offers("two sequences")
+        few = batch <= 2 and max(n_q, n_k) <= 7 and d_model <= 64 and (n_q != n_k or not two)
         masks = call.mask is not None or call.causal or call.padding is not None
         return [
             variant
@@ -159,7 +165,7 @@ class Attend:
 
     def offers(self, capability: str) -> bool:
         """Return whether the subject declares this capability."""
-        return capability in self.declaration.capabilities
+        return capability in self.declaration.offered
 
 
 def parts(calls: Iterable[Call]) -> Iterator[list[Call]]:

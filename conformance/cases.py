@@ -48,6 +48,7 @@ class Case:
     causal: bool = False
     bias: bool = True
     itself: bool = False  # query, key and value are one array
+    shared: bool = False  # key and value are one array
     dtype: DType = "float32"
     seed: int = 0
 
@@ -64,12 +65,13 @@ class Case:
     def fitted(self, subject: Declaration) -> Case:
         """Return the nearest case that this subject can be given."""
         can = subject.capabilities
-        itself = self.itself or "cross" not in can
+        itself = self.itself or not {"cross", "memory"} & can
         longest = subject.longest or max(self.n_q, self.n_k)
         n_q, n_k = min(self.n_q, longest), min(self.n_k, longest)
         case = replace(
             self,
             itself=itself,
+            shared=not itself and "cross" not in can,
             n_q=min(n_q, n_k) if itself else n_q,
             n_k=min(n_q, n_k) if itself else n_k,
             mask=self.mask if "mask" in can else "none",
@@ -152,7 +154,8 @@ class Case:
     def call(self) -> Call:
         """The call that this case is, on the subject's first variant."""
         query = self._rows(0, self.n_q)
-        key, value = (query, query) if self.itself else (self._rows(1, self.n_k), self._rows(2, self.n_k))
+        key = query if self.itself else self._rows(1, self.n_k)
+        value = key if self.itself or self.shared else self._rows(2, self.n_k)
         build = Build(self.d_model, self.num_heads, bias=self.bias, dtype=self.dtype)
         mask = None if self.allowed is None else Mask(self.allowed)
         return Call(build, query, key, value, self.parameters, mask=mask, causal=self.causal)
@@ -175,6 +178,7 @@ class Case:
             *(["causal"] if self.causal else []),
             *(["n_q != n_k"] if self.n_q != self.n_k else []),
             *(["query = key = value"] if self.itself else []),
+            *(["key = value"] if self.shared else []),
             *(["no biases"] if not self.bias else []),
             *(["h = 1"] if self.num_heads == 1 else []),
             *(["n >= 64"] if max(self.n_q, self.n_k) >= 64 else []),
@@ -208,6 +212,7 @@ class Case:
         shape = f"{sizes}, d_model={self.d_model}, num_heads={self.num_heads}"
         extras = [
             "query = key = value" if self.itself else "",
+            "key = value" if self.shared else "",
             "" if self.mask == "none" else f"mask: {MASK_WORDS[self.mask]}",
             "causal" if self.causal else "",
             "" if self.bias else "no biases",
@@ -230,7 +235,7 @@ FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("batch", "n_q", "n_k", "num_heads", "d_k"), _at_least(1)),
     "recipe": _among(RECIPES),
     "mask": _among(MASKS),
-    **dict.fromkeys(("causal", "bias", "itself"), _among((False, True))),
+    **dict.fromkeys(("causal", "bias", "itself", "shared"), _among((False, True))),
     "dtype": _among(PRECISION),
     "seed": _at_least(0),
 }

@@ -29,13 +29,13 @@ def changed_from(case: Case, first: int) -> Call:
     """Return the call with other keys and values from this one on, the same in query where all are one."""
     call, size = case.call, 1.0
     if case.n_k >= LARGE:  # each key has a small share
-        size = 32.0 if case.itself else 1024.0
+        size = 32.0 if case.itself or case.shared else 1024.0
     later = (np.arange(case.n_k) >= first)[:, None]
     key = quantise(np.where(later, 2.0 - call.key, call.key), case.dtype)
     value = quantise(np.where(later, size * (2.0 - call.value), call.value), case.dtype)
     if case.itself:
         return replace(call, query=value, key=value, value=value)
-    return replace(call, key=key, value=value)
+    return replace(call, key=value if case.shared else key, value=value)
 
 
 def meant(seen: Observation, case: Case) -> str:

@@ -121,7 +121,7 @@ def spoiled(call: Call, blocked: np.ndarray, score: float) -> Call:
     value = np.where(
         blocked[..., None], quantise(np.full_like(call.value, 100.0), call.build.dtype), call.value
     )
-    return replace(call, key=key, value=value)
+    return replace(call, key=key, value=key if call.value is call.key else value)
 
 
 def sunk(case: Case, score: float) -> Call:
@@ -134,9 +134,11 @@ def sunk(case: Case, score: float) -> Call:
     for W in (W_q, W_k):
         W[0] = 0.0
         W[0, :: case.d_k] = 1.0
+    key = quantise(key, case.dtype)
     return replace(
         call,
         query=quantise(query, case.dtype),
-        key=quantise(key, case.dtype),
+        key=key,
+        value=key if case.shared else call.value,
         parameters=replace(parameters, W_q=W_q, W_k=W_k),
     )

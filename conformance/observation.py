@@ -311,12 +311,16 @@ class Observation:
     def gradients(self) -> list[Measured]:
         """The gradients, input by input and parameter by parameter.
 
-        An implementation that was given one array in three roles has one gradient for it: the roles' sum,
-        or, where it tells nothing of it, none.
+        An implementation that was given one array in several roles has one gradient for it: the roles' sum,
+        or, of one array in all three, none where it tells nothing of it.
         """
         measured = {name: self.gradient(name) for name in self.expected.gradients}
         came, call = self.result.gradients, self.call
-        if call.query is call.key is call.value and "key" not in came:
+        if call.key is call.value and "key" in came and "value" not in came:
+            value = measured.pop("value")
+            total = measured["key"] + replace(value, values=np.zeros_like(value.values))
+            measured["key"] = replace(total, quantity="gradient of key", others=())
+        elif call.query is call.key is call.value and "key" not in came:
             query, key, value = (measured.pop(name) for name in ("query", "key", "value"))
             if "query" in came:
                 nothing = np.zeros_like(key.values)

@@ -114,8 +114,10 @@ def simpler(case: Case) -> SearchStrategy[Case]:
         seed: int,
     ) -> Case:
         batch, n_q, n_k, num_heads, d_k = shape
-        n_k = n_q if itself else n_k
-        return Case(batch, n_q, n_k, num_heads, d_k, recipe, mask, causal, bias, itself, case.dtype, seed)  # type: ignore[arg-type]
+        n_k, shared = n_q if itself else n_k, case.shared and not itself
+        return Case(
+            *(batch, n_q, n_k, num_heads, d_k, recipe, mask, causal, bias, itself, shared, case.dtype, seed)  # type: ignore[arg-type]
+        )
 
     return st.builds(
         build,

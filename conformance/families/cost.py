@@ -108,7 +108,7 @@ def finding(attend: Attend, case: Case) -> CostFinding:
 
 def _on_every_path(attend: Attend, case: Case, counter_of: Callable[..., Counter]) -> CostFinding:
     """Judge the first path in full, and another way to call it where that does not cost the same."""
-    cross = attend.offers("cross")
+    cross = attend.offers("two sequences")
     found = judge_cost(counter_of(attend, case), cross=cross, right=lambda: output_is_right(attend, case))
     if found.verdict != "holds":
         return found
@@ -221,7 +221,7 @@ def _shown_ways(attend: Attend) -> Iterator[Call]:
     build = Build(n, 4, bias=attend.offers("bias"), dtype=most_precise(attend.declaration))
     plain = Call(build, ones, ones, ones)
     yield plain
-    if attend.offers("cross"):
+    if attend.offers("two sequences"):
         yield replace(plain, key=ones[:, : n // 2], value=ones[:, : n // 2] + 0.0)
     if attend.offers("mask"):
         yield replace(plain, mask=Mask(np.ones((1, build.num_heads, n, n), dtype=bool)))

@@ -118,7 +118,7 @@ def with_loss(attend: Attend, call: Call) -> Observation | None:
 @requirement(
     "GRAD-BLOCKED",
     MUST,
-    needs={"gradients", "parameters", "mask", "cross"},
+    needs={"gradients", "parameters", "mask", "two sequences"},
     every_dtype=True,
     shapes=7,
     share=0.2,
@@ -143,6 +143,8 @@ def blocked(attend: Attend, case: Case) -> Failure | None:
         unseen = ~(allowed.any(axis=1) & chosen[..., None]).any(axis=1)
         rows = unseen & ~np.asarray(seen.expected.empty_rows.any(axis=(1, 2, 3)))[:, None]
         for name in ("key", "value"):
+            if case.shared and name == "value":
+                continue  # has its gradient in that of the key
             gradient = seen.gradient(name)
             leak = np.where(rows[..., None], gradient.values, 0.0)
             if np.any(np.abs(leak) > FORMATS[case.dtype].smallest) or np.isnan(leak).any():

@@ -72,7 +72,7 @@ def zero(attend: Attend, case: Case) -> Failure | None:
     "MASK-NONINTERFERENCE",
     MUST,
     control=unmasked,
-    needs={"mask", "parameters", "cross"},
+    needs={"mask", "parameters", "two sequences"},
     situation=lambda case: masked("keys", itself=False, recipe="normal")(case),
     formula=r"M_{\cdot j} = 0 \Rightarrow \partial\,\mathrm{MultiHead} / \partial\,(k_j, v_j) = 0",
     why="A fill of -1e4 looks like minus infinity until a trained model has scores below it; garbage in "
@@ -100,7 +100,7 @@ def noninterference(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "MASK-REMOVAL",
     MUST,
-    needs={"mask", "parameters", "cross"},
+    needs={"mask", "parameters", "two sequences"},
     situation=lambda case: masked("keys", itself=False)(case),
     formula=r"\mathrm{MultiHead}(Q, K, V; M) = \mathrm{MultiHead}(Q, K_{M}, V_{M})",
     why="Needs no oracle: a batch padded to its longest member must give each member what it gets alone.",

@@ -120,7 +120,8 @@ def nan_shows(attend: Attend, case: Case) -> Failure | None:
     if not rows.size:
         raise NotMet("no query may see a key in every head")
     ways = [("query", "NaN", key if case.itself else rows[0])]
-    ways += [] if case.itself else [("key", "NaN", key), ("value", "NaN", key), ("value", "infinity", key)]
+    ways += [] if case.itself else [("key", "NaN", key)]
+    ways += [] if case.itself or case.shared else [("value", "NaN", key), ("value", "infinity", key)]
     for name, what, place in ways:
         [seen] = attend(spoilt(case, name, np.nan if what == "NaN" else np.inf, int(place)))
         output = seen.result.output
@@ -149,5 +150,6 @@ def spoilt(case: Case, name: str, what: float, place: int) -> Call:
     """Return the call with one number of its first example replaced; in all roles, if they are one."""
     array = getattr(case.call, name).copy()
     array[0, place, case.d_model // 2] = what
-    changed = ("query", "key", "value") if case.itself else (name,)
+    shared = ("key", "value") if case.shared and name == "key" else (name,)
+    changed = ("query", "key", "value") if case.itself else shared
     return replace(case.call, **dict.fromkeys(changed, array))

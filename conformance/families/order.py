@@ -33,7 +33,7 @@ def crossed(case: Case) -> Case:
     "ORDER-QUERY",
     MUST,
     long="any",
-    needs={"parameters", "cross"},
+    needs={"parameters", "two sequences"},
     situation=crossed,
     formula=r"f(\pi Q, K, V) = \pi f(Q, K, V)",
     why="Needs no oracle. A kernel whose answer for one query depends on how many there are (MLX sinks) "
@@ -55,7 +55,7 @@ def order_query(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "ORDER-KEY",
     MUST,
-    needs={"parameters", "cross"},
+    needs={"parameters", "two sequences"},
     situation=crossed,
     share=0.3,
     formula=r"f(Q, \pi K, \pi V) = f(Q, K, V)",

@@ -76,7 +76,7 @@ def pipeline(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "SHAPE-CROSS",
     MUST,
-    needs={"cross"},
+    needs={"two sequences"},
     situation=lambda case: replace(case, itself=False, n_k=case.n_k + (case.n_k == case.n_q)),
     formula=r"n_q \ne n_k",
     why="An encoder's memory is hardly ever as long as the decoder's input; code tried on self-attention "
@@ -155,17 +155,23 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
     plain = small.fitted(attend.declaration).call
     query, key, value = plain.query, plain.key, plain.value
     wrong = {"query, key and value one column too wide": {n: widened(getattr(plain, n)) for n in INPUTS}}
+    if attend.offers("two sequences"):
+        wrong |= {
+            "a key and value of batch size 1 for a query of batch size 2": {
+                "key": key[:1],
+                "value": value[:1],
+            },
+            "a query of batch size 1 for a key and value of batch size 2": {"query": query[:1]},
+        }
+    if attend.offers("memory"):
+        wide = widened(key)
+        wrong["a key and value one column too wide"] = {"key": wide, "value": wide}
     if attend.offers("cross"):
         wrong |= {
             "key one column too wide": {"key": widened(key)},
             "value one column too wide": {"value": widened(value)},
             "a value shorter than the key": {"value": value[:, :-1]},
             "a value of length one": {"value": value[:, :1]},
-            "a key and value of batch size 1 for a query of batch size 2": {
-                "key": key[:1],
-                "value": value[:1],
-            },
-            "a query of batch size 1 for a key and value of batch size 2": {"query": query[:1]},
             "a value of batch size 1 for a key of batch size 2": {"value": value[:1]},
         }
     for words, changes in wrong.items():

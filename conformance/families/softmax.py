@@ -163,7 +163,9 @@ def levelled(case: Case, level: float) -> Call:
     W_q[0, :: case.d_k] = 0.75  # the first column of every head carries the level
     W_k[0, :: case.d_k] = np.copysign(0.75, level)
     call = replace(call, query=query, key=key, parameters=replace(parameters, W_q=W_q, W_k=W_k))
-    return replace(call, key=query, value=query) if case.itself else call
+    if case.itself:
+        return replace(call, key=query, value=query)
+    return replace(call, value=key) if case.shared else call
 
 
 def shared(x: np.ndarray, component: float) -> np.ndarray:
@@ -206,7 +208,7 @@ def constant_value(attend: Attend, case: Case) -> Failure | None:
 @requirement(
     "SOFTMAX-HULL",
     MUST,
-    needs={"parameters", "cross"},
+    needs={"parameters", "two sequences"},
     situation=situated(itself=False, bias=False),
     share=0.3,
     formula=r"\min_j v_j \le context_i \le \max_j v_j",
