@@ -301,9 +301,10 @@ def _by_role(parameters: Iterable[inspect.Parameter], roles: Mapping[str, str]) 
 
 def _matched(title: str, parameters: list[inspect.Parameter], names: dict[str, tuple[str, ...]]) -> Matched:
     known = {name for listed in names.values() for name in listed}
+    places = {parameter.name: place for place, parameter in enumerate(parameters)}
     return Matched(
         title,
-        names,
+        {role: names[role] for role in sorted(names, key=lambda role: places[names[role][0]])},
         required=frozenset(p.name for p in parameters if p.default is p.empty),
         positional=tuple(p.name for p in parameters if p.kind is POSITIONAL_ONLY),
         defaults=_defaults(parameters),
