@@ -155,14 +155,6 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
     plain = small.fitted(attend.declaration).call
     query, key, value = plain.query, plain.key, plain.value
     wrong = {"query, key and value one column too wide": {n: widened(getattr(plain, n)) for n in INPUTS}}
-    if attend.offers("two sequences"):
-        wrong |= {
-            "a key and value of batch size 1 for a query of batch size 2": {
-                "key": key[:1],
-                "value": value[:1],
-            },
-            "a query of batch size 1 for a key and value of batch size 2": {"query": query[:1]},
-        }
     if attend.offers("memory"):
         wide = widened(key)
         wrong["a key and value one column too wide"] = {"key": wide, "value": wide}
@@ -173,6 +165,14 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
             "a value shorter than the key": {"value": value[:, :-1]},
             "a value of length one": {"value": value[:, :1]},
             "a value of batch size 1 for a key of batch size 2": {"value": value[:1]},
+        }
+    if attend.offers("two sequences"):
+        wrong |= {
+            "a key and value of batch size 1 for a query of batch size 2": {
+                "key": key[:1],
+                "value": value[:1],
+            },
+            "a query of batch size 1 for a key and value of batch size 2": {"query": query[:1]},
         }
     for words, changes in wrong.items():
         call = replace(plain, **changes)  # type: ignore[arg-type]
