@@ -303,7 +303,7 @@ class ByNames(Adapter):
             call = trial.trial_call(self.trial_build, itself=self.alone, shared=self.memory)
             taken = trial.conventions(self.plainly, call, said, additive=additive)
             if self._as_in_transformers and trial.only_added(self.plainly, call, taken):
-                taken = replace(taken, mask_forms=("additive",))
+                taken = replace(taken, mask_forms=("finite",))
             elif "mask_forms" not in self.said and trial.adds_floats(self.plainly, call, taken):
                 forms = ("additive" if form == "float" else form for form in taken.mask_forms)
                 taken = replace(taken, mask_forms=tuple(forms))
@@ -311,7 +311,7 @@ class ByNames(Adapter):
 
     @property
     def _as_in_transformers(self) -> bool:
-        """Whether names are those of transformers, whose masks are made additive beforehand."""
+        """Whether names are those of transformers, which adds masks of zeros and the least number."""
         return self.forward.names["query"] == ("hidden_states",) and "mask_forms" not in self.said
 
     def dtypes(self, candidates: Sequence[DType]) -> tuple[DType, ...]:

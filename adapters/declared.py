@@ -7,7 +7,8 @@ Every key is optional:
 
     mask_true           "attend" or "block": what True and 1 mean in a mask
     padding_true        the same for the padding mask, where there is one
-    mask_forms          of "bool", "int", "float", "additive": what a mask may hold
+    mask_forms          of "bool", "int", "float", "additive" (0 and minus infinity) and "finite" (0 and the
+                        dtype's least number): what a mask may hold
     mask_shapes         the shapes a mask may have, like "n_q n_k" or "B 1 1 n_k"
     empty_row           "uniform" or "zeros": the answer of a query that may see no key
     causal_alignment    "top-left" or "bottom-right"

@@ -109,7 +109,7 @@ class DotProductAttentionAdapter(FunctionalAdapter):
             f"split({role} @ W_{role[0]}{f' + b_{role[0]}' if bias else ''})"
             for role in ("query", "key", "value")
         )
-        additive = call.mask is not None and call.mask.form == "additive"
+        additive = call.mask is not None and call.mask.additive
         mask = "" if call.mask is None else ", bias=mask" if additive else ", mask=mask"
         scale = "" if build.scale is None else f", scale={build.scale!r}"
         causal = ", is_causal=True" if call.causal else ""

@@ -230,7 +230,7 @@ def inputs_of(call: Call) -> dict[str, Any]:
     dtype = DTYPES[call.build.dtype]
     given: dict[str, Any] = {name: getattr(call, name).astype(dtype) for name in ("query", "key", "value")}
     if call.mask is not None:
-        given["additive" if call.mask.form == "additive" else "mask"] = handed_over(call.mask, dtype)
+        given["additive" if call.mask.additive else "mask"] = handed_over(call.mask, dtype)
     if call.padding is not None:
         given["padding"] = call.padding
     if call.training:

@@ -13,8 +13,8 @@ from .protocol import Call, Mask
 
 def handed_over(mask: Mask, dtype: np.dtype[Any]) -> np.ndarray:
     """Return the mask in the form asked for, True and 1 where it is; ``dtype`` is that of the float forms."""
-    if mask.form == "additive":
-        return np.where(mask.allowed, 0.0, -np.inf).astype(dtype)
+    if mask.additive:
+        return mask.added(str(dtype)).astype(dtype)  # type: ignore[arg-type]
     kinds: dict[str, Any] = {"bool": bool, "int": np.int32, "float": dtype}
     return np.asarray(mask.allowed, dtype=kinds[mask.form])
 
@@ -22,7 +22,7 @@ def handed_over(mask: Mask, dtype: np.dtype[Any]) -> np.ndarray:
 def spoken(call: Call, said: Mapping[str, Any]) -> Call:
     """Return the call with True in its masks where the class says True, which may mean "block"."""
     mask, padding = call.mask, call.padding
-    if mask is not None and mask.form != "additive" and said.get("mask_true", "attend") == "block":
+    if mask is not None and not mask.additive and said.get("mask_true", "attend") == "block":
         mask = replace(mask, allowed=~mask.allowed)
     if padding is not None and said.get("padding_true", "block") == "block":
         padding = ~padding

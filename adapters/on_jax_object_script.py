@@ -195,7 +195,7 @@ def called(method: Method, call: Call, variant: Variant) -> str:
         source["memory"] = "key"
     source["need weights"] = f"{variant.name != BARE}"
     if call.mask is not None:
-        additive = call.mask.form == "additive" and "additive" in method.matched
+        additive = call.mask.additive and "additive" in method.matched
         source["additive" if additive else "mask"] = "mask"
     if call.padding is not None:
         source["padding"] = "padding"

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import indent
 
-import numpy as np
-
 from .literals import assign, with_imports
-from .on_jax_masks import handed_over, one_page_an_example
+from .on_jax_masks import one_page_an_example
 from .protocol import Call, Variant
 from .scripting import shape_seen
 
@@ -84,7 +82,7 @@ def arrays(call: Call) -> list[str]:
     if call.mask is None:
         lines += ["mask = None"]
     else:
-        mask = handed_over(call.mask, np.dtype(np.float64))
+        mask = call.mask.added(call.build.dtype) if call.mask.additive else call.mask.allowed
         lines += assign("mask", mask, "jnp", kinds.get(call.mask.form, dtype))
     if call.padding is not None:
         lines += assign("padding", call.padding, "jnp", "bool")

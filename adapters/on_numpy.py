@@ -293,8 +293,8 @@ def place(module: Any, path: str, array: Any) -> None:
 
 def handed_over(mask: Mask, meaning: str, dtype: DType) -> np.ndarray:
     """Return the mask in the form asked for; ``meaning`` is what True and 1 say."""
-    if mask.form == "additive":
-        return np.where(mask.allowed, 0.0, -np.inf).astype(dtype)
+    if mask.additive:
+        return mask.added(dtype).astype(dtype)
     said = mask.allowed if meaning == "attend" else ~mask.allowed
     return said.astype({"bool": np.bool_, "int": np.int64}.get(mask.form, dtype))
 

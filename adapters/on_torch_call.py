@@ -248,8 +248,8 @@ def as_float64(value: Tensor) -> np.ndarray:
 
 def handed_over(mask: Mask, meaning: Meaning, dtype: torch.dtype) -> Tensor:
     """Return the mask in the form asked for; ``meaning`` is what True and 1 say."""
-    if mask.form == "additive":
-        return as_tensor(np.where(mask.allowed, 0.0, -np.inf), dtype)
+    if mask.additive:
+        return as_tensor(mask.added(str(dtype).removeprefix("torch.")), dtype)  # type: ignore[arg-type]
     said = mask.allowed if meaning == "attend" else ~mask.allowed
     kinds = {"bool": torch.bool, "int": torch.int64, "float": dtype}
     return as_tensor(said, kinds[mask.form])

@@ -19,6 +19,7 @@ from time import process_time
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from headcheck.reference.dtypes import FORMATS
 from headcheck.reference.parameters import Parameters
 
 from .errors import SubjectError as SubjectError
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from jaxtyping import Bool, Float64
 
 DType = Literal["float64", "float32", "bfloat16", "float16"]
-MaskForm = Literal["bool", "int", "float", "additive"]
+MaskForm = Literal["bool", "int", "float", "additive", "finite"]
 Split = Literal["B h n d_k", "B n h d_k", "h B n d_k"]
 Layout = Literal["batch first", "sequence first", "one example"]
 Memory = Literal["contiguous", "transposed", "expanded", "sliced"]
@@ -83,6 +84,16 @@ class Mask:
 
     allowed: Bool[np.ndarray, ...]
     form: MaskForm = "bool"
+
+    @property
+    def additive(self) -> bool:
+        """Whether the mask is added to the scores."""
+        return self.form in {"additive", "finite"}
+
+    def added(self, dtype: DType) -> Float64[np.ndarray, ...]:
+        """Return what is added: 0 where attention is allowed, else minus infinity or the least number."""
+        least = -FORMATS[dtype].largest if self.form == "finite" else -np.inf
+        return np.where(self.allowed, 0.0, least)
 
 
 @dataclass(frozen=True, eq=False)

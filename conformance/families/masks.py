@@ -311,7 +311,7 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
     return None
 
 
-NAMED = {"bool": "boolean"}
+NAMED = {"bool": "boolean", "finite": "finite additive"}
 
 
 @requirement(

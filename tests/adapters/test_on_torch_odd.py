@@ -13,6 +13,7 @@ from headcheck.adapters.subjects import adapt, load
 from .attention import call, expected, parameters, perform
 
 torch = pytest.importorskip("torch")
+from headcheck.adapters.on_torch_call import Mode  # noqa: E402
 from torch import nn  # noqa: E402
 
 from . import strange_torch  # noqa: E402
@@ -299,6 +300,28 @@ def test_a_float_mask_that_is_added_is_taken_as_additive() -> None:
             return torch.einsum("bhnk,hkd->bnd", y, self.W_O)
 
     assert adapt(Adding).declare().conventions.mask_forms == ("bool", "additive")
+
+
+def test_a_mask_that_transformers_makes_is_finite() -> None:
+    class AsInTransformers(strange_torch.ThreeAxes):  # type: ignore[misc]
+        def forward(self, hidden_states, attention_mask=None):  # type: ignore[no-untyped-def]
+            q, k, v = (
+                torch.einsum("bnd,hdk->bhnk", hidden_states, W) for W in (self.W_Q, self.W_K, self.W_V)
+            )
+            scores = q @ k.mT / q.shape[-1] ** 0.5
+            weights = (scores if attention_mask is None else scores + attention_mask).softmax(-1)
+            return torch.einsum("bhnk,hkd->bnd", weights @ v, self.W_O)
+
+    adapter = adapt(AsInTransformers)
+    assert adapter.declare().conventions.mask_forms == ("finite",)
+    for dtype, least in (("float64", -np.finfo("float64").max), ("float16", -65504.0)):
+        inputs = adapter.inputs(call(mask=np.eye(3) > 0, form="finite", n_k=3, dtype=dtype), Mode())
+        assert inputs.mask.tolist() == [[0.0 if i == j else least for j in range(3)] for i in range(3)]
+    first_sees_nothing = np.tri(3, k=-1) > 0
+    made = call(mask=first_sees_nothing, form="finite", itself=True, n_k=3, bias=False)
+    np.testing.assert_allclose(
+        perform(adapter, made).output, expected(made, first_sees_nothing)[0], atol=1e-12
+    )
 
 
 def test_a_subclass_of_torchs_layer_with_a_call_of_its_own_is_a_class_of_its_own() -> None:
