@@ -63,11 +63,12 @@ class Diff:
     unchanged: tuple[Change, ...]
     unmatched: tuple[Change, ...]  # judged in one of the runs alone, and no failure in either
     notes: tuple[str, ...] = ()  # why the two may not be comparable
+    strict: bool = False  # to deviate is to fail
 
     @property
     def still_failing(self) -> tuple[Change, ...]:
         """Those of the unchanged that fail in both runs."""
-        return tuple(change for change in self.unchanged if change.after and failed(change.after))
+        return tuple(change for change in self.unchanged if _fails(change.after, strict=self.strict))
 
     @property
     def summary(self) -> str:
@@ -91,6 +92,7 @@ def compare(old: Run, new: Run) -> Diff:
         before=_side(old),
         after=_side(new),
         notes=tuple(_notes(old, new)),
+        strict=new.strict,
         **{name: tuple(changes) for name, changes in groups.items()},
     )
 
@@ -108,11 +110,8 @@ def _changes(old: Run, new: Run) -> Iterator[Change]:
 
 
 def _group(before: Verdict | None, after: Verdict | None, *, strict: bool) -> str:
-    """Return the group of a pair of verdicts; to deviate is to fail where the later run is strict."""
-    failed_before, fails = (
-        one is not None and failed(one) and (strict or one.status is not Status.DEVIATES)
-        for one in (before, after)
-    )
+    """Return the group of a pair of verdicts."""
+    failed_before, fails = (_fails(one, strict=strict) for one in (before, after))
     if fails and not failed_before:
         return "new"
     if failed_before and after is not None and after.status in _HOLDS:
@@ -122,6 +121,11 @@ def _group(before: Verdict | None, after: Verdict | None, *, strict: bool) -> st
     if fails and (kind(before), configuration(before)) != (kind(after), configuration(after)):
         return "changed"
     return "unchanged" if before.status is after.status else "changed"
+
+
+def _fails(one: Verdict | None, *, strict: bool) -> bool:
+    """Return whether a verdict is a failure: to deviate is one where the later run is strict."""
+    return one is not None and failed(one) and (strict or one.status is not Status.DEVIATES)
 
 
 def _side(run: Run) -> Side:
