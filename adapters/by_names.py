@@ -95,7 +95,7 @@ class ByNames(Constructed):
         if "mask" in given and "mask" not in self.forward:
             values["additive"] = given["mask"]
         apart = values["key"] is not values["query"] and self._takes_memory(call)
-        if apart or {*self.forward.names.get("memory", ())} & self.forward.required:
+        if apart or self.forward.requires("memory"):
             values["memory"] = values["key"]
         if call.build.scale is not None:
             values["scale"] = call.build.scale

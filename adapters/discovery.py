@@ -39,6 +39,10 @@ class Matched:
     def __contains__(self, role: str) -> bool:
         return role in self.names
 
+    def requires(self, role: str) -> bool:
+        """Return whether there is a parameter of this role that has no default."""
+        return bool({*self.names.get(role, ())} & self.required)
+
     @property
     def x_alone(self) -> bool:
         """Whether a method takes one sequence, and no keys, mask or causal flag beside it."""

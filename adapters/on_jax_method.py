@@ -87,7 +87,11 @@ class Method:
         }
         if "additive" in values and "additive" not in self.matched:
             values["mask"] = values["additive"]
-        if self.needs_memory or path.variant.name == APART or (self._judged(path) and self.memory):
+        if (
+            self.matched.requires("memory")
+            or path.variant.name == APART
+            or (self._judged(path) and self.memory)
+        ):
             values["memory"] = inputs["key"]
         if path.build.scale is not None:
             values["scale"] = path.build.scale
@@ -107,11 +111,6 @@ class Method:
     def _judged(path: Path) -> bool:
         """Return whether a call is no trial, and gives keys of their own."""
         return path.variant.name != TRIAL and not path.variant.self_attention
-
-    @property
-    def needs_memory(self) -> bool:
-        """Whether the method has a parameter for a sequence of keys and values that must be given."""
-        return bool({*self.matched.names.get("memory", ())} & self.matched.required)
 
     @cached_property
     def memory_is(self) -> sequences.Memory:

@@ -191,7 +191,7 @@ def called(method: Method, call: Call, variant: Variant) -> str:
     """Return the arguments of the method."""
     key = f"jax.random.key({call.seed})"
     source = {"query": "query", "key": "key", "value": "value"}
-    if method.needs_memory or (method.memory and not variant.self_attention):
+    if method.matched.requires("memory") or (method.memory and not variant.self_attention):
         source["memory"] = "key"
     source["need weights"] = f"{variant.name != BARE}"
     if call.mask is not None:
