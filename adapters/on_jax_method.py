@@ -87,11 +87,7 @@ class Method:
         }
         if "additive" in values and "additive" not in self.matched:
             values["mask"] = values["additive"]
-        if (
-            self.matched.requires("memory")
-            or path.variant.name == APART
-            or (self._judged(path) and self.memory)
-        ):
+        if self.matched.requires("memory") or self._gives_memory(path):
             values["memory"] = inputs["key"]
         if path.build.scale is not None:
             values["scale"] = path.build.scale
@@ -107,10 +103,11 @@ class Method:
         arguments, keywords = self.matched.arguments(values)
         return getattr(own, self.name)(*arguments, **keywords)
 
-    @staticmethod
-    def _judged(path: Path) -> bool:
-        """Return whether a call is no trial, and gives keys of their own."""
-        return path.variant.name != TRIAL and not path.variant.self_attention
+    def _gives_memory(self, path: Path) -> bool:
+        """Return whether a call has keys of their own: where that was found out, or on trial."""
+        if path.variant.name in {TRIAL, APART}:
+            return path.variant.name == APART
+        return self.memory and not path.variant.self_attention
 
     @cached_property
     def memory_is(self) -> sequences.Memory:

@@ -132,7 +132,7 @@ def constructed(objects: Objects, build: Build) -> str:
         "key": True,
     }
     for role, left_out in usual.items():
-        if left_out and not matched.required.intersection(matched.names.get(role, ())):
+        if left_out and not matched.requires(role):
             del source[role]
     name = name_of(objects.subject, objects.implementation)
     return f"{name}({_listed(*matched.arguments(source))})"
