@@ -23,6 +23,7 @@ from .verify import verified
 from .worker import Crashed, TimedOut
 
 FIRST = "SHAPE-OUTPUT"  # that anything comes back at all
+WEIGHTS = "SHAPE-WEIGHTS"
 COMPILED = 6  # shapes of a requirement where each is compiled anew
 JUDGED_FAILED = BROKEN | {Status.DEVIATES, Status.BLOCKED}
 
@@ -233,6 +234,8 @@ class Judgement:
             situations.update(case.situations())
             if failure is not None and self._excused(requirement, attend, case):
                 excused += 1
+            elif failure is not None and self._is_of_weights(requirement, failure):
+                return self._verdict(requirement, Status.BLOCKED, f"{WEIGHTS} failed", examples=tried)
             elif failure is not None:
                 return self._failed(requirement, attend, case, failure, tried, situations)
         if excused:
@@ -261,6 +264,13 @@ class Judgement:
             return True
         except NotMet:
             return False
+
+    def _is_of_weights(self, requirement: Requirement, failure: Failure) -> bool:
+        """Return whether a failure is that of `WEIGHTS`, met again where weights are looked at."""
+        misshapen = (failure.kind, failure.quantity) == ("misshapen", "attention weights")
+        if not misshapen or requirement.id == WEIGHTS:
+            return False
+        return self.judge(named(WEIGHTS)).status in JUDGED_FAILED
 
     def _failed(
         self,

@@ -244,9 +244,8 @@ class Observation:
             message = f"{came} came back; expected the {quantity} as an array of shape {shape}"
             raise Broken(Failure(message, quantity, call=self.call))
         if array.shape != shape:
-            raise Broken(
-                Failure(f"the {quantity} has shape {array.shape}; expected {shape}", quantity, call=self.call)
-            )
+            message = f"the {quantity} {'have' if quantity.endswith('s') else 'has'} shape {array.shape}"
+            raise Broken(Failure(f"{message}; expected {shape}", quantity, call=self.call, kind="misshapen"))
         return array
 
     @property

@@ -32,7 +32,7 @@ EVERYWHERE = {
     "NaNTurnedIntoZero": "does not show",
     "InfinityCutOff": "does not show",
     "OutputLengthFirst": "has shape",
-    "WeightsAveraged": "has shape",
+    "WeightsAveraged": "have shape",
     "SplitLate": "stage 'split'",
     "AlwaysSingle": "came out",
     "SinglePrecisionInside": "has the errors of float32",
