@@ -266,9 +266,9 @@ class Judgement:
             return False
 
     def _is_of_weights(self, requirement: Requirement, failure: Failure) -> bool:
-        """Return whether a failure is that of `WEIGHTS`, met again where weights are looked at."""
+        """Return whether a failure is that of `WEIGHTS`, met again by what is not about shapes."""
         misshapen = (failure.kind, failure.quantity) == ("misshapen", "attention weights")
-        if not misshapen or requirement.id == WEIGHTS:
+        if not misshapen or requirement.info.family == "shapes":
             return False
         return self.judge(named(WEIGHTS)).status in JUDGED_FAILED
 

@@ -167,3 +167,18 @@ def test_shapes_are_judged_without_weights(fault: str, status: Status) -> None:
     assert judging.prepare().error == ""
     assert judging.judge(named("SHAPE-OUTPUT")).status is Status.PASS
     assert judging.judge(named("SHAPE-WEIGHTS")).status is status
+
+
+def test_weights_of_another_shape_are_found_where_shapes_are_judged_and_nowhere_else() -> None:
+    judging = Judgement(
+        Subject("averaged", InProcess(load(fault_named("WeightsAveraged").subject("numpy")))),
+        SMOKE,
+        prove=False,
+    )
+    judging.prepare()
+    verdicts = {one: judging.judge(named(one)) for one in ("SCALE-DK", "HEADS-PERMUTE", "SHAPE-UNIT")}
+    assert judging.judge(named("SHAPE-WEIGHTS")).status is Status.FAIL
+    assert verdicts["SHAPE-UNIT"].status is Status.FAIL
+    for one in ("SCALE-DK", "HEADS-PERMUTE"):
+        assert (verdicts[one].status, verdicts[one].message) == (Status.BLOCKED, "SHAPE-WEIGHTS failed")
+    assert judging.judge(named("PROJ-ORACLE")).status is Status.PASS
