@@ -145,7 +145,7 @@ def described_capabilities() -> Mapping[str, str]:
     """Return what each capability means, as the protocol's own comments say it."""
     source = inspect.getsource(protocol)
     block = source[source.index("Capability = Literal[") : source.index("\n]\n")]
-    return dict(re.findall(r'^ {4}"(\w+)",  # (.+)$', block, re.MULTILINE))
+    return dict(re.findall(r'^ {4}"([\w ]+)",  # (.+)$', block, re.MULTILINE))
 
 
 def meant_for(requirement: Requirement) -> list[Fault]:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from textwrap import dedent
@@ -144,7 +145,8 @@ def shells() -> Iterator[dict[str, Shell]]:
 
 def script_of(subject: str, requirement: str) -> str:
     """Return the script of the failure of a requirement."""
-    judgement = Judgement(Subject(subject, InProcess(load(subject))), PROFILES["smoke"])
+    patient = replace(PROFILES["smoke"], shrink_seconds=60.0)  # as small a case on a slow machine as on any
+    judgement = Judgement(Subject(subject, InProcess(load(subject))), patient)
     assert not judgement.prepare().error
     evidence = judgement.judge(named(requirement)).evidence
     assert evidence is not None, f"{requirement} found nothing"
