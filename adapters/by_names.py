@@ -321,10 +321,11 @@ class ByNames(Constructed):
         names = [name for role in roles for name in self.forward.names.get(role, ())]
         ignored = [name for name in names if name not in self.forward.required]
         causal = "is causal in every call, and judged as that" if self.always_causal else ""
-        wanted = [name for name in names if name in self.forward.required]
-        itself = f"{wanted[0]} is given the query: no cross-attention is judged" if wanted else ""
+        wanted = self.forward.requires("memory") and not self.memory
+        name = self.forward.names.get("memory", ("",))[0]
+        itself = f"{name} is given the query: no cross-attention is judged" if wanted else ""
         never = f"never given: {', '.join(ignored)}" if ignored else ""
-        memory = sequences.unread(self.forward.names["memory"][0]) if self._memory == "ignored" else ""
+        memory = sequences.unread(name) if self._memory == "ignored" else ""
         notes = [self.answer.note, causal, itself, never, memory]
         return tuple(note for note in notes if note)
 

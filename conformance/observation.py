@@ -318,7 +318,7 @@ class Observation:
         if call.key is call.value and "key" in came and "value" not in came:
             value = measured.pop("value")
             total = measured["key"] + replace(value, values=np.zeros_like(value.values))
-            measured["key"] = replace(total, quantity="gradient of key", others=())
+            measured["key"] = replace(total, others=())
         elif call.query is call.key is call.value and "key" not in came:
             query, key, value = (measured.pop(name) for name in ("query", "key", "value"))
             if "query" in came:

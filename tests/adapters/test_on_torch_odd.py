@@ -324,6 +324,14 @@ def test_a_mask_that_transformers_makes_is_finite() -> None:
     )
 
 
+def test_lengths_that_must_be_given_are_not_said_to_be_the_query() -> None:
+    class WithLengths(strange_torch.ThreeAxes):  # type: ignore[misc]
+        def forward(self, query, key, value, valid_lens):  # type: ignore[no-untyped-def]
+            return super().forward(query, key, value)
+
+    assert adapt(WithLengths).declare().notes == ()
+
+
 def test_a_subclass_of_torchs_layer_with_a_call_of_its_own_is_a_class_of_its_own() -> None:
     class Narrow(nn.MultiheadAttention):  # type: ignore[misc]
         def __init__(self, embed_dim: int, num_heads: int) -> None:
