@@ -133,8 +133,6 @@ class JaxAdapter(Adapter):
             return (*forward(parameters, sequences), {})
         output, pullback, weights = jax.vjp(forward, parameters, sequences, has_aux=True)
         by_parameter, by_sequence = pullback(cotangent.astype(output.dtype))
-        if path.variant.self_attention:  # one array in three roles has no gradient for each of them
-            by_sequence = {}
         return output, weights, {**by_parameter, **by_sequence}
 
     def call(self, module: Any, call: Call) -> Result:

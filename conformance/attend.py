@@ -163,6 +163,24 @@ class Attend:
             and (not variant.dtypes or call.build.dtype in variant.dtypes)
         ]
 
+    def turns(self, call: Call) -> list[Variant]:
+        """Return those of the paths on which the implementation itself may take other turns."""
+        first = self.declaration.primary
+        return [
+            one
+            for one in self.variants(call)
+            if not one.eager
+            and (one.self_attention or one.weights != first.weights or one.training != first.training)
+        ]
+
+    def called(self, role: str) -> str:
+        """Return the implementation's own name for a mask argument, where it is known."""
+        methods = {
+            where: name for where, name in self.declaration.found.items() if "constructor" not in where
+        }
+        named = (name for where, name in methods.items() if where.split()[1:] == [role])
+        return next(named, role).split(" ")[0].rstrip(",")
+
     def offers(self, capability: str) -> bool:
         """Return whether the subject declares this capability."""
         return capability in self.declaration.offered

@@ -28,6 +28,7 @@ def matches(failure: Failure, attend: Attend) -> tuple[str, ...]:
     if call is None or call.parameters is None or failure.earlier or failure.kind != "fail":
         return ()
     conventions = attend.conventions
+    usual = call.mask is None or call.mask.form == conventions.mask_forms[0]
     if conventions.empty_row == "unknown":  # no answer to such a row is the right one, but one has a bound
         conventions = replace(conventions, empty_row="zeros")
     expectation = Expectation(call, conventions, call.parameters)
@@ -43,7 +44,8 @@ def matches(failure: Failure, attend: Attend) -> tuple[str, ...]:
         answer = _answer(name, call, expectation, quantity)
         if answer is not None and answer.shape == actual.shape and _within(actual, answer, lawful):
             other = "attend" if conventions.mask_true == "block" else "block"
-            explained.append(words + (to_declare("mask_true", other) if name == "MaskInverted" else ""))
+            meant = name == "MaskInverted" and usual  # one form alone that is inverted is no convention
+            explained.append(words + (to_declare("mask_true", other) if meant else ""))
     return tuple(dict.fromkeys(explained))[:MOST]
 
 

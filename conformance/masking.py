@@ -40,6 +40,13 @@ def shaped(case: Case, shape: str, seed: int = 23) -> Mask:
     return Mask(allowed)
 
 
+def sparse(case: Case, shape: str) -> Mask:
+    """Return a mask of this shape that leaves each of its rows one key, and not the same in all."""
+    sizes = tuple(case.sizes.get(axis, 1) for axis in shape.split())
+    rows = np.indices(sizes[:-1]).sum(axis=0) + case.seed
+    return Mask(np.arange(sizes[-1]) == rows[..., None] % sizes[-1])
+
+
 def but_first(mask: Mask) -> Mask:
     """Return a mask that blocks nothing in its first example, as where the longest of a batch comes first."""
     allowed = mask.allowed.copy()
@@ -83,10 +90,57 @@ def subsets(offered: dict[str, dict[str, object]], least: int) -> Iterator[tuple
 
 
 def each_alone(call: Call) -> list[Call]:
-    """Return the call with its mask alone and with its causal flag alone, of which others judge."""
+    """Return the call with each of its masks alone, of which others judge."""
     plain = replace(call, mask=None, padding=None, causal=False)
     alone = [replace(plain, causal=True)] if call.causal else []
-    return alone + ([replace(plain, mask=call.mask)] if call.mask is not None else [])
+    alone += [replace(plain, mask=call.mask)] if call.mask is not None else []
+    return alone + ([replace(plain, padding=call.padding)] if call.padding is not None else [])
+
+
+def also_padded(attend: Attend, *calls: Call) -> list[Call]:
+    """Return the calls, and each whose mask is one of keys with that as padding, where it can be that too."""
+    padded = []
+    for call in calls if attend.offers("padding") else ():
+        allowed = None if call.mask is None else call.mask.allowed
+        if allowed is not None and allowed.ndim == 4 and (allowed == allowed[:, :1, :1]).all():
+            padded.append(replace(call, mask=None, padding=allowed[:, 0, 0]))
+    return [*calls, *padded]
+
+
+def small(case: Case) -> bool:
+    """Return whether a case is so small that many calls of it cost little."""
+    return case.batch <= 2 and max(case.n_q, case.n_k) <= 7
+
+
+def on_paths(attend: Attend, call: Call) -> list[Call]:
+    """Return the call on every path, or on those that differ in the implementation where each is compiled."""
+    others = attend.turns(call) if attend.declaration.compiles else attend.variants(call)
+    return [call, *(replace(call, variant=variant.name) for variant in others if not variant.eager)]
+
+
+def padded_in_turn(attend: Attend, case: Case) -> list[Call]:
+    """Return calls with one padding, with another as long, and with none."""
+    if not attend.offers("padding"):
+        return []
+    keys, examples = np.arange(case.n_k), np.arange(case.batch)[:, None]
+    plain = replace(case.call, mask=None, causal=False)
+    paddings = [keys < 1 + (examples + first) % case.n_k for first in (0, 1)]
+    return [*(replace(plain, padding=padding) for padding in paddings), plain]
+
+
+def in_every_way(attend: Attend, case: Case) -> list[Call]:
+    """Return calls with a mask in each shape and form, one that leaves a query no key, and padding."""
+    if not attend.offers("mask"):
+        return []
+    forms, shapes = attend.conventions.mask_forms, attend.conventions.mask_shapes
+    masks = [shaped(case, shape) for shape in shapes]
+    masks += [replace(masks[0], form=form) for form in forms[1:]]
+    empty = masks[0].allowed.copy()
+    empty[..., 0] = False
+    empty[..., -1, :] = False
+    masks.append(replace(masks[0], allowed=empty))
+    calls = [replace(case.call, mask=mask) for mask in masks]
+    return [*calls, *padded_in_turn(attend, case)[:1]]
 
 
 def roomy(case: Case) -> Case:

@@ -32,8 +32,8 @@ def misshapen(stage: str, shape: Shape, case: Case, split: Split) -> Misshapen |
             return None
         return Misshapen(f"expected d_model={d_model} on its last axis", f"found[-1] == {d_model}")
     lawful = _lawful(stage, case, split)
-    queries = split.split().index("n") if stage in HEADS else 2
-    if not lawful or any(shape == whole or _some(shape, whole, queries) for whole in lawful):
+    axes = {"scores": "B h n n", "weights": "B h n n", "output": "B n d"}.get(stage, split).split()
+    if not lawful or any(_some(shape, whole, axes) for whole in lawful):
         return None
     expected = "expected " + " or ".join(map(str, sorted(lawful)))
     for other in get_args(Split) if stage in HEADS else ():
@@ -53,10 +53,9 @@ def _lawful(stage: str, case: Case, split: Split) -> set[Shape]:
     return {tuple(size[axis] for axis in split.split()) for size in sizes}
 
 
-def _some(shape: Shape, whole: Shape, axis: int) -> bool:
-    """Return whether a stage was seen for some of the queries: working through them by and by is lawful."""
-    if len(shape) != len(whole) or len(shape) <= axis:
-        return False
-    return (*shape[:axis], *shape[axis + 1 :]) == (*whole[:axis], *whole[axis + 1 :]) and (
-        0 < shape[axis] < whole[axis]
+def _some(shape: Shape, whole: Shape, axes: list[str]) -> bool:
+    """Return whether a stage was seen for some examples, queries or keys: tile after tile is lawful."""
+    return len(shape) == len(whole) and all(
+        0 < size <= full if axis in {"B", "n"} else size == full
+        for size, full, axis in zip(shape, whole, axes, strict=False)
     )

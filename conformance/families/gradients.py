@@ -61,13 +61,7 @@ def likeness(gradient: Measured) -> str:
 
 def paths(attend: Attend, call: Call) -> list[Call]:
     """Return the call on the first path, and on one other that takes other turns: a gradient is dear."""
-    first = attend.declaration.primary
-    others = [
-        variant.name
-        for variant in attend.variants(call)
-        if not variant.eager
-        and (variant.self_attention or variant.weights != first.weights or variant.training != first.training)
-    ]
+    others = [variant.name for variant in attend.turns(call)]
     chosen = others[sum(call.query.shape) % len(others)] if others else None
     return [call, *([replace(call, variant=chosen)] if chosen else [])]
 

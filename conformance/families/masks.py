@@ -12,15 +12,21 @@ from ..attend import Attend
 from ..cases import Case, written
 from ..causality import before, changed_from, late, meant
 from ..empty_rows import emptied_together, empty_rows_lawful, keyless, not_finite
-from ..histories import needed
+from ..histories import needed, overwritten, wrote
 from ..masking import (
+    also_padded,
     arguments,
     but_first,
     each_alone,
     everywhere_blocked,
+    in_every_way,
     kinds,
+    on_paths,
+    padded_in_turn,
     roomy,
     shaped,
+    small,
+    sparse,
     spoiled,
     subsets,
     sunk,
@@ -47,25 +53,25 @@ LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is law
 )
 def zero(attend: Attend, case: Case) -> Failure | None:
     """Blocked positions get weight zero, in rows that have an allowed key."""
-    [seen] = attend(case.call)
-    weights, allowed = seen.weights.values, seen.expected.allowed
-    if allowed is None:
-        raise NotMet("no mask")
-    blocked = ~allowed & ~seen.expected.empty_rows
     smallest = FORMATS[case.dtype].smallest
-    leaks = blocked & ~(np.abs(weights) <= smallest)
-    if not leaks.any():
-        return None
-    worst = np.unravel_index(int(np.where(leaks, np.abs(weights), -1.0).argmax()), leaks.shape)
-    return Failure(
-        f"a blocked key has the weight {number(weights[worst])}",
-        "attention weights",
-        weights,
-        np.where(blocked, 0.0, weights),
-        np.full_like(weights, smallest),
-        seen.call,
-        shown=Shown(f"abs(found) <= {smallest:.3g}", f"weights[{', '.join(map(str, worst))}]"),
-    )
+    for seen in attend(*also_padded(attend, case.call)):
+        weights, allowed = seen.weights.values, seen.expected.allowed
+        if allowed is None:
+            raise NotMet("no mask")
+        blocked = ~allowed & ~seen.expected.empty_rows
+        leaks = blocked & ~(np.abs(weights) <= smallest)
+        if leaks.any():
+            worst = np.unravel_index(int(np.where(leaks, np.abs(weights), -1.0).argmax()), leaks.shape)
+            return Failure(
+                f"a blocked key has the weight {number(weights[worst])}",
+                "attention weights",
+                weights,
+                np.where(blocked, 0.0, weights),
+                np.full_like(weights, smallest),
+                seen.call,
+                shown=Shown(f"abs(found) <= {smallest:.3g}", f"weights[{', '.join(map(str, worst))}]"),
+            )
+    return None
 
 
 @requirement(
@@ -88,6 +94,8 @@ def noninterference(attend: Attend, case: Case) -> Failure | None:
         for sign in (1, -1)
     }
     ways[f"with all scores near {-limit / 2:.0e}"] = sunk(case, -limit / 2)
+    for words, way in list(ways.items()):
+        ways |= {f"as padding, {words}": padded for padded in also_padded(attend, way)[1:]}
     for words, seen in zip(ways, attend(*ways.values()), strict=True):
         if not seen.expected.representable:
             continue
@@ -112,11 +120,16 @@ def removal(attend: Attend, case: Case) -> Failure | None:
     keep = np.flatnonzero(keys % 3 != 1 if case.n_k < TILE else keys >= 2 * case.n_k // 3)
     allowed = np.zeros((case.batch, case.num_heads, case.n_q, case.n_k), dtype=bool)
     allowed[..., keep] = True
-    blocked, removed = attend(
-        replace(call, mask=Mask(allowed), causal=False),
+    removed, *blocked = attend(
         replace(call, mask=None, key=call.key[:, keep], value=call.value[:, keep], causal=False),
+        *also_padded(attend, replace(call, mask=Mask(allowed), causal=False)),
     )
-    return blocked.output.departs_from(removed.output, "blocking keys does not equal removing them")
+    for seen in blocked:
+        what = "blocking keys" if seen.call.padding is None else "padding of keys"
+        failure = seen.output.departs_from(removed.output, f"{what} does not equal removing them")
+        if failure:
+            return failure
+    return None
 
 
 @requirement(
@@ -145,9 +158,9 @@ def effect(attend: Attend, case: Case) -> Failure | None:
                     continue  # PATH-AGREE judges what raises
                 same = np.array_equal(one.output.values, two.output.values)
                 if same and one.output.must_differ(two.output):
-                    beside = f" beside {' and '.join(others)}" if others else ""
+                    beside = f" beside {' and '.join(map(attend.called, others))}" if others else ""
                     return Failure(
-                        f"the argument {name!r}{beside} has no effect",
+                        f"the argument {attend.called(name)!r}{beside} has no effect",
                         "output",
                         one.output.values,
                         one.output.exact(),
@@ -191,11 +204,15 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
     shapes = attend.conventions.mask_shapes
     masks = [(shape, shaped(case, shape)) for shape in shapes]
     masks += [(shape, but_first(mask)) for shape, mask in masks if shape.startswith("B") and case.batch > 1]
-    calls = [replace(case.call, mask=mask) for _, mask in masks]
-    for (shape, _), seen in zip(masks, attend.outcomes(*calls), strict=True):
-        failure = seen.departs_from_oracle()
-        if failure:
-            return replace(failure, message=f"a mask of shape {written(shape)} is not read as its expansion")
+    masks.append((shapes[0], sparse(case, shapes[0])))
+    for shape, mask in masks:
+        call = replace(case.call, mask=mask)
+        for seen in attend.outcomes(*(on_paths(attend, call) if small(case) else [call])):
+            failure = seen.departs_from_oracle()
+            if failure:
+                where = f" on the path {seen.call.variant!r}" if seen.call.variant else ""
+                words = f"a mask of shape {written(shape)} is not read as its expansion{where}"
+                return replace(failure, message=words)
     axes = shapes[-1].split()
     if len(axes) < 2:
         return None
@@ -226,11 +243,15 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
 def combine(attend: Attend, case: Case) -> Failure | None:
     """Masks given together intersect."""
     call, offered = roomy(case).call, arguments(case, attend)
-    shapes = attend.conventions.mask_shapes
-    another = shaped(case, shapes[(case.n_q + case.n_k) % len(shapes)])  # of each shape in some case
-    for chosen in subsets(offered, 2):
+    shapes, forms = attend.conventions.mask_shapes, attend.conventions.mask_forms
+    others = [shaped(case, shape) for shape in shapes]
+    others += [replace(others[0], form=form) for form in forms[1:]]
+    for turn, chosen in enumerate(subsets(offered, 2), case.n_q + 2 * case.n_k + case.batch):
         calls = [together(call, chosen, offered)]
-        calls += [replace(calls[0], mask=another)] if "mask" in chosen else []
+        if "mask" in chosen:
+            one = attend.declaration.compiles or not small(case)
+            masks = [others[turn % len(others)]] if one else others
+            calls += [replace(calls[0], mask=mask) for mask in masks]
         for seen in attend(*calls):
             failure = seen.departs_from_oracle()
             if failure and not any(one.departs_from_oracle() for one in attend(*each_alone(seen.call))):
@@ -297,13 +318,17 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
     for shape in attend.conventions.mask_shapes:
         mask = shaped(case, shape)
         calls = [replace(case.call, mask=replace(mask, form=form)) for form in (first, *others)]
+        if small(case) and shape == attend.conventions.mask_shapes[0]:
+            calls += [one for call in calls[1:] for one in on_paths(attend, call)[1:]]
         base, *twins = attend.outcomes(*calls)
         _ = base.result
-        for form, seen in zip(others, twins, strict=True):
-            if seen.raised:
+        for seen in twins:
+            if seen.raised or seen.call.mask is None:
                 continue
+            where = f" on the path {seen.call.variant!r}" if seen.call.variant else ""
             words = (
-                f"the {form} mask of shape {written(shape)} does not equal its {NAMED.get(first, first)} twin"
+                f"the {seen.call.mask.form} mask of shape {written(shape)} does not equal its "
+                f"{NAMED.get(first, first)} twin{where}"
             )
             failure = seen.output.departs_from(base.output, words)
             if failure:
@@ -359,13 +384,19 @@ def pure(attend: Attend, case: Case) -> Failure | None:
             for mask in (shaped(case, shape), shaped(case, shape, seed=24), None)
             for causal in ((False, True) if mask and form == first and attend.offers("causal") else (False,))
         ]
+        if form == first:
+            for call in [] if attend.declaration.compiles else in_every_way(attend, case):
+                failure = overwritten(attend, call, ("mask", "padding"))
+                if failure:
+                    return failure
+            calls += padded_in_turn(attend, case)
         fresh = [seen for seen in attend.outcomes(*calls) if seen.raised is None]
         calls = [seen.call for seen in fresh]
         for place, (used, new) in enumerate(zip(attend.in_sequence(*calls), fresh, strict=True)):
-            if "mask" in used.result.written_to:
-                shown = Shown("found == 0", "int((before != mask).sum())", "argument mask")
-                return Failure("the call wrote to the caller's mask", call=used.call, shown=shown)
-            which = "another mask" if used.call.mask else "no mask"
+            written = wrote(attend, used, ("mask", "padding"))
+            if written:
+                return replace(written, call=used.call)
+            which = "another mask" if used.call.mask or used.call.padding is not None else "no mask"
             words = f"after a masked call, one with {which} is still masked as before"
             failure = used.departs_from(new, words)
             if failure:

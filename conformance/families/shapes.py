@@ -155,6 +155,9 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
     plain = small.fitted(attend.declaration).call
     query, key, value = plain.query, plain.key, plain.value
     wrong = {"query, key and value one column too wide": {n: widened(getattr(plain, n)) for n in INPUTS}}
+    four = replace(small, d_k=2).fitted(attend.declaration).call  # of two columns, one left would broadcast
+    narrow = {name: getattr(four, name)[..., :-1] for name in INPUTS}
+    wrong["query, key and value one column too narrow"] = {**vars(four), **narrow}
     if attend.offers("memory"):
         wide = widened(key)
         wrong["a key and value one column too wide"] = {"key": wide, "value": wide}
@@ -163,6 +166,7 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
             "key one column too wide": {"key": widened(key)},
             "value one column too wide": {"value": widened(value)},
             "a value shorter than the key": {"value": value[:, :-1]},
+            "a value longer than the key": {"value": np.concatenate([value, value[:, :1]], axis=1)},
             "a value of length one": {"value": value[:, :1]},
             "a value of batch size 1 for a key of batch size 2": {"value": value[:1]},
         }

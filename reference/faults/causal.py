@@ -180,3 +180,21 @@ class MeanOfAllValuesAdded(Steps):
 
     def attend(self, weights: Array, V: Array) -> Array:
         return super().attend(weights, V) + 0.01 * V.mean(axis=-2, keepdims=True)
+
+
+@fault("MASK-COMBINE")
+class PairsInPlaceOfCausal(Steps):
+    """A mask (n_q, n_k) is taken in place of the causal one; any other is joined with it."""
+
+    def allowed(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array | None:
+        whole = mask is not None and mask.ndim == 2
+        return super().allowed(Q, K, V, mask, is_causal and not whole)
+
+
+@fault("MASK-COMBINE")
+class NumbersForgottenUnderCausal(Steps):
+    """A mask of whole numbers is forgotten under the causal flag."""
+
+    def allowed(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array | None:
+        whole = mask is not None and "int" in str(mask.dtype)
+        return super().allowed(Q, K, V, None if whole and is_causal else mask, is_causal)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .fault import DIFFERENTIABLE, fault
 from .softmax import OverScores
-from .steps import Array, Steps
+from .steps import Array, OnArguments, Steps
 
 
 @fault("GRAD-ORACLE", on=DIFFERENTIABLE)
@@ -29,6 +29,16 @@ class KeysDetachedBeyond512(Steps):
 
     def scores(self, Q: Array, K: Array) -> Array:
         return super().scores(Q, self.xp.concatenate([K[:, :, :512], self.detached(K[:, :, 512:])], 2))
+
+
+@fault("GRAD-ORACLE", on=DIFFERENTIABLE)
+class KeysDetachedInSelfAttention(OnArguments):
+    """No gradient reaches keys where they are the same object as the queries."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        return Q, self.detached(K) if K is Q else K, V, mask
 
 
 @fault("GRAD-ORACLE", on=DIFFERENTIABLE)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from .fault import MUTABLE, fault
+from .fault import fault
 from .softmax import OverScores
 from .steps import Array, OnMask, Steps
 
@@ -295,56 +293,15 @@ class WholeNumbersOfPairsReadInverted(OnMask):
         return mask == 0 if whole else mask
 
 
-@fault("MASK-COMBINE", on=MUTABLE)
-class PaddingOfFirstExample(Steps):
-    """A second mask, of padding, is the first example's for all."""
+@fault("MASK-BROADCAST")
+class SparseRowsOpened(Steps):
+    """A query that may see fewer than a fifth of its keys sees them all."""
 
-    def forward(
-        self,
-        Q: Array,
-        K: Array,
-        V: Array,
-        mask: Array | None = None,
-        key_padding_mask: Array | None = None,
-        *,
-        is_causal: bool = False,
-        **options: Any,
-    ) -> tuple[Array, Array]:
-        """Attend with both masks together."""
-        if key_padding_mask is not None:
-            kept = ~key_padding_mask[:1, None, None, :]
-            mask = kept if mask is None else kept & (mask != 0)
-        return super().forward(Q, K, V, mask, is_causal=is_causal, **options)
-
-
-class PaddingAlone(Steps):
-    """Takes no mask but one of padding, True where a key is padding: override `kept`."""
-
-    def kept(self, padding: Array) -> Array | None:
-        """Return the mask that is used."""
-        return ~padding[:, None, None, :]
-
-    def forward(  # type: ignore[override]
-        self, Q: Array, K: Array, V: Array, key_padding_mask: Array | None = None
-    ) -> tuple[Array, Array]:
-        """Attend to what is no padding."""
-        return super().forward(Q, K, V, None if key_padding_mask is None else self.kept(key_padding_mask))
-
-
-@fault("MASK-EFFECT", "B023")
-class PaddingIgnored(PaddingAlone):
-    """The only mask there is, one of padding, has no effect."""
-
-    def kept(self, padding: Array) -> Array | None:
-        return None
-
-
-@fault("MASK-REMOVAL", "B014")
-class PaddingInverted(PaddingAlone):
-    """The only mask there is keeps the padding and blocks all else."""
-
-    def kept(self, padding: Array) -> Array | None:
-        return padding[:, None, None, :]
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        if allowed is not None:
+            many = 1.0 * allowed.sum(-1)[..., None]
+            allowed = allowed | ((many > 0) & (5 * many < scores.shape[-1]))
+        return super().softmax(scores, allowed)
 
 
 @fault("PROJ-ORACLE", "B025")

@@ -154,6 +154,23 @@ class MaskInvertedWithoutWeights(MayLeaveWeights):
         return super().bare(Q, K, V, None if mask is None else mask == 0, is_causal)
 
 
+@fault("MASK-BROADCAST")
+class PairsForgottenWithoutWeights(MayLeaveWeights):
+    """Where no weights are asked for, a mask (n_q, n_k) is forgotten."""
+
+    def bare(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array:
+        return super().bare(Q, K, V, None if mask is not None and mask.ndim == 2 else mask, is_causal)
+
+
+@fault("MASK-DTYPE")
+class NumbersInvertedWithoutWeights(MayLeaveWeights):
+    """Where no weights are asked for, a mask of whole numbers blocks where it is not zero."""
+
+    def bare(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array:
+        whole = mask is not None and "int" in str(mask.dtype)
+        return super().bare(Q, K, V, mask == 0 if whole else mask, is_causal)
+
+
 @fault("PATH-AGREE", "B032")
 class CausalNeedsWeights(MayLeaveWeights):
     """Where no weights are asked for, the causal flag has no effect."""

@@ -162,6 +162,31 @@ class KeysCutToValues(OnArguments):
 
 
 @fault("SHAPE-REFUSE")
+class ValuesCutToKeys(OnArguments):
+    """Values beyond the last key are left out without a word."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        return Q, K, V[:, : K.shape[1]], mask
+
+
+@fault("SHAPE-REFUSE")
+class NarrowColumnsFilled(OnArguments):
+    """Columns that are wanting are filled with zeros without a word."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        missing = [max(self.d_model - x.shape[-1], 0) for x in (Q, K, V)]
+        q, k, v = (
+            self.xp.concatenate([x] + [0 * x[..., :1]] * n, -1)
+            for x, n in zip((Q, K, V), missing, strict=True)
+        )
+        return q, k, v, mask
+
+
+@fault("SHAPE-REFUSE")
 class WideColumnsCut(OnArguments):
     """Columns beyond d_model are left out without a word."""
 

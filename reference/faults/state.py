@@ -102,6 +102,29 @@ class LargeValuesZeroedInPlace(OnArguments):
         return read[0], read[1], read[2], mask
 
 
+@fault("PURE-INPUT", on=MUTABLE)
+class PaddedValuesZeroedInPlace(OnArguments):
+    """Values that a mask (B, 1, 1, n_k) blocks are zeroed in the caller's array."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        if mask is not None and mask.ndim == 4 and mask.shape[1:3] == (1, 1) and len(mask) == len(V):
+            self.overwrite(V, V * self.cast(mask[:, 0, 0, :, None] != 0, V.dtype))
+        return Q, K, V, mask
+
+
+@fault("PURE-INPUT", on=MUTABLE)
+class InfinityScrubbedInPlace(OnArguments):
+    """Infinite values are made zeros in the caller's array."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        self.overwrite(V, self.xp.where(self.xp.isinf(V), 0.0 * self.xp.ones_like(V), V))
+        return Q, K, V, mask
+
+
 @fault("STRIDE-INVARIANT", "B151", "B152", on=MUTABLE)
 class MemoryReadInOrder(OnArguments):
     """The memory of a query is read in its own order, whatever view of it was given."""
@@ -172,6 +195,17 @@ class MaskWrittenTo(OnMask):
     def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
         kept = mask * 1
         self.overwrite(mask, mask == 0)
+        return kept
+
+
+@fault("MASK-PURE", on=MUTABLE)
+class EmptyRowsOpenedInMask(OnMask):
+    """A row without a key is opened in the caller's mask, not in a copy."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array | None:
+        kept = mask * 1
+        none = (mask != 0).sum(-1)[..., None] == 0
+        self.overwrite(mask, self.cast((mask != 0) | none, mask.dtype))
         return kept
 
 
