@@ -169,8 +169,7 @@ class Attend:
         return [
             one
             for one in self.variants(call)
-            if not one.eager
-            and (one.self_attention or one.weights != first.weights or one.training != first.training)
+            if one.self_attention or one.weights != first.weights or one.training != first.training
         ]
 
     def called(self, role: str) -> str:

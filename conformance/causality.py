@@ -20,9 +20,10 @@ def late(case: Case) -> int:
 
 
 def before(conventions: Conventions, case: Case, first: int) -> np.ndarray:
-    """Return the queries that may see no key from this one on."""
+    """Return the queries that may see a key, and none from this one on."""
     shift = case.n_k - case.n_q if conventions.causal_alignment == "bottom-right" else 0
-    return np.flatnonzero(np.arange(case.n_q) + shift < first)
+    last = np.arange(case.n_q) + shift
+    return np.flatnonzero((last >= 0) & (last < first))
 
 
 def changed_from(case: Case, first: int) -> Call:

@@ -114,8 +114,9 @@ def small(case: Case) -> bool:
 
 def on_paths(attend: Attend, call: Call) -> list[Call]:
     """Return the call on every path, or on those that differ in the implementation where each is compiled."""
-    others = attend.turns(call) if attend.declaration.compiles else attend.variants(call)
-    return [call, *(replace(call, variant=variant.name) for variant in others if not variant.eager)]
+    every = [variant for variant in attend.variants(call) if not variant.eager]
+    others = attend.turns(call) if attend.declaration.compiles else every
+    return [call, *(replace(call, variant=variant.name) for variant in others)]
 
 
 def padded_in_turn(attend: Attend, case: Case) -> list[Call]:

@@ -14,6 +14,7 @@ from headcheck.reference.parameters import Parameters
 
 from .attend import Attend
 from .cases import Case, most_precise
+from .empty_rows import keyless
 from .observation import Broken, NotMet
 from .worker import Crashed, TimedOut
 
@@ -99,7 +100,7 @@ def _empty_row(attend: Attend, case: Case, conventions: Conventions, words: dict
         return conventions
     empty = replace(case, mask="empty row").fitted(attend.declaration)
     try:
-        [seen] = attend(empty.call)
+        [seen] = attend(keyless(attend, empty)[0])
         for answer in ("uniform", "zeros"):
             candidate = replace(conventions, empty_row=answer)
             settled = replace(seen, expectation=replace(seen.expected, conventions=candidate))

@@ -72,6 +72,14 @@ class Noise(Arithmetic):
         largest = np.where(weights > 0.0, np.abs(scores), 0.0).max(axis=-1, keepdims=True, initial=0.0)
         return np.asarray(weights * self._perturbed(np.ones_like(largest), self._softmax_unit * largest))
 
+    def through_peak(self, d_scores: Array, weights: Array) -> Array:
+        """Take the sum of a row from its largest.
+
+        exp(s - max s) / sum has no gradient through max s but for what rounding makes of a sum that is zero.
+        """
+        peak = weights == weights.max(axis=-1, keepdims=True, initial=0.0)
+        return np.where(peak, d_scores - self.total(d_scores, axis=-1), d_scores)
+
     def matmul(self, x: Array, y: Array) -> Array:
         """Perturb a matrix product."""
         product = np.asarray(x @ y)

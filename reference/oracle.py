@@ -53,6 +53,10 @@ class Arithmetic:
         """Return the weights as exp(s - log sum exp s), which forward or backward may compute."""
         return weights
 
+    def through_peak(self, d_scores: Array, weights: Array) -> Array:
+        """Return the gradient of the scores with what comes through the maximum that they are lowered by."""
+        return d_scores
+
     def matmul(self, x: Array, y: Array) -> Array:
         """Return x @ y as the format would compute it."""
         return np.asarray(x @ y)
@@ -191,6 +195,7 @@ def vjp(
     terms = d_context * stages.context
     inner = inner + (a.total(terms, axis=-1) - terms.sum(axis=-1, keepdims=True))
     d_scores = a.rounded(weights * a.softened(d_weights - inner) * factor)
+    d_scores = a.through_peak(d_scores, weights)
     if empty is not None:
         d_scores = np.where(empty, 0.0, d_scores)
     d_query = combine_heads(a.matmul(d_scores, stages.split_key))

@@ -61,7 +61,7 @@ def likeness(gradient: Measured) -> str:
 
 def paths(attend: Attend, call: Call) -> list[Call]:
     """Return the call on the first path, and on one other that takes other turns: a gradient is dear."""
-    others = [variant.name for variant in attend.turns(call)]
+    others = [variant.name for variant in attend.turns(call) if not variant.eager]
     chosen = others[sum(call.query.shape) % len(others)] if others else None
     return [call, *([replace(call, variant=chosen)] if chosen else [])]
 
