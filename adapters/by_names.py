@@ -36,7 +36,6 @@ from .scripting import TURN, Symbol
 from .storage import Slot
 from .trial import Answer
 
-IGNORED = ("memory", "lengths")  # roles of arguments that are never given
 PADDING_TRUE: Meaning = "block"  # a padding mask marks the padding, as in torch.nn.MultiheadAttention
 
 
@@ -317,14 +316,11 @@ class ByNames(Constructed):
 
     def notes(self) -> tuple[str, ...]:
         """Return what a person should know besides."""
-        roles = [role for role in IGNORED if not (role == "memory" and self.memory)]
-        names = [name for role in roles for name in self.forward.names.get(role, ())]
-        ignored = [name for name in names if name not in self.forward.required]
         causal = "is causal in every call, and judged as that" if self.always_causal else ""
         wanted = self.forward.requires("memory") and not self.memory
         name = self.forward.names.get("memory", ("",))[0]
         itself = f"{name} is given the query: no cross-attention is judged" if wanted else ""
-        never = f"never given: {', '.join(ignored)}" if ignored else ""
+        never = discovery.never_given(self.forward, memory=self.memory)
         memory = sequences.unread(name) if self._memory == "ignored" else ""
         notes = [self.answer.note, causal, itself, never, memory]
         return tuple(note for note in notes if note)

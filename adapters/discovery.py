@@ -74,6 +74,16 @@ class Matched:
         return found | ({f"{where} left alone": ", ".join(self.left)} if self.left else {})
 
 
+def never_given(forward: Matched, *, memory: bool) -> str:
+    """Return the note on arguments that no call is given; "" where there are none.
+
+    They are lengths, a second mask that is added, and, without ``memory``, a sequence beside x.
+    """
+    roles = ["lengths", *([] if memory else ["memory"]), *(["additive"] if "mask" in forward else [])]
+    names = [name for role in roles for name in forward.names.get(role, ()) if name not in forward.required]
+    return f"never given, and so not judged: {', '.join(names)}" if names else ""
+
+
 _FORWARD_ROLES = table(FORWARD)
 
 

@@ -78,6 +78,7 @@ class ClassAdapter(JaxAdapter):
         notes = [
             method.answer.note,
             causal,
+            discovery.never_given(method.matched, memory=method.memory),
             sequences.unread(method.matched.names["memory"][0]) if method.memory_is == "ignored" else "",
             untraceable and f"runs eagerly, for it cannot be jitted: {untraceable}",
         ]

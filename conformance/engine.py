@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from time import process_time
 
-from headcheck.adapters.protocol import Conventions, Declaration, SubjectError
+from headcheck.adapters.protocol import Declaration, SubjectError
 
 from .attend import Attend
 from .cases import Case, written
 from .diagnosis import matches
-from .observation import Broken, Failure, NotMet
+from .observation import Broken, Failure, NotMet, Undecided
 from .pool import LARGE, Profile, in_turn, pool, portion, shape, shrunk, size
 from .proof import evidence
 from .session import Session
@@ -102,7 +102,7 @@ class Judgement:
             source=declaration.source,
             capabilities=tuple(sorted(declaration.capabilities)),
             dtypes=declaration.dtypes,
-            declared=conventions_in_words(declaration.conventions),
+            declared=conventions_in_words(declaration),
             verified=self._verified,
             variants=tuple(variant.name for variant in declaration.variants),
             found=dict(declaration.found),
@@ -225,7 +225,7 @@ class Judgement:
             try:
                 failure = judged(requirement, attend, case)
             except NotMet as reason:
-                unmet = str(reason)
+                unmet = str(reason) if isinstance(reason, Undecided) else f"never met its situation: {reason}"
                 continue
             except Exception as error:
                 error.add_note(f"on {case}")
@@ -242,7 +242,7 @@ class Judgement:
             message = f"PROJ-ORACLE already fails on {excused} of {tried} cases without what this is about"
             return self._verdict(requirement, Status.BLOCKED, message, examples=tried)
         if not tried:
-            return self._verdict(requirement, Status.INCONCLUSIVE, f"never met its situation: {unmet}")
+            return self._verdict(requirement, Status.INCONCLUSIVE, unmet)
         return self._verdict(
             requirement,
             Status.PASS,
@@ -361,14 +361,18 @@ def judged(requirement: Requirement, attend: Attend, case: Case) -> Failure | No
         return Failure(f"{hang} while it was built", kind="timeout")
 
 
-def conventions_in_words(conventions: Conventions) -> dict[str, str]:
-    """Return declared conventions as a report shows them."""
-    return {
+def conventions_in_words(declaration: Declaration) -> dict[str, str]:
+    """Return declared conventions as a report shows them: those of arguments that there are."""
+    conventions, offered = declaration.conventions, declaration.capabilities
+    masks = {
         "mask": f"True means {conventions.mask_true}",
         "mask forms": ", ".join(conventions.mask_forms),
         "mask shapes": ", ".join(map(written, conventions.mask_shapes)),
-        "row with no key": conventions.empty_row,
-        "causal alignment": conventions.causal_alignment,
+    }
+    return {
+        **(masks if "mask" in offered else {}),
+        **({"row with no key": conventions.empty_row} if {"mask", "padding"} & offered else {}),
+        **({"causal alignment": conventions.causal_alignment} if "causal" in offered else {}),
         "softmax": conventions.softmax_dtype or "in the input's dtype",
         "layout": conventions.layout,
         "split into heads": written(conventions.split),

@@ -77,6 +77,10 @@ class NotMet(Exception):
     """Raised where a case cannot be put into the situation that a requirement is about."""
 
 
+class Undecided(NotMet):
+    """Raised where the situation was met, and what came of it settles nothing."""
+
+
 @dataclass(frozen=True, eq=False)
 class Measured:
     """An array of the implementation's, with the lawful distance from the exact one, element by element."""

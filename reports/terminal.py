@@ -60,6 +60,8 @@ def _verdict_line(standing: Standing, console: Console) -> Text:
 def _details(standing: Standing, statements: Mapping[str, str], console: Console) -> None:
     if cause := likely(standing.causes):
         _say(console, Text(cause, style="bold"), 2, hang=2)
+    for note in standing.record.notes:
+        _say(console, Text(f"Note: {one_line(note, 400)}", style="dim"), 2, hang=2)
     told = [v for v in standing.verdicts if v.status in _TOLD and not standing.run.breaks(v)]
     for verdict in standing.breaking:
         console.print()

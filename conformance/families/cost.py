@@ -19,7 +19,7 @@ from headcheck.reference.polynomial import Polynomial
 from ..attend import Attend
 from ..cases import Case, most_precise
 from ..costing import CostFinding, Counter, backward_law, but_for_show, follows, judge_batch, judge_cost
-from ..observation import Broken, Failure, NotMet, Shown
+from ..observation import Broken, Failure, NotMet, Shown, Undecided
 from ..specification import INFO, MUST, requirement, situated
 from ..timing import Unmeasured, laws, measure
 from ..worker import Crashed, TimedOut
@@ -175,7 +175,7 @@ def quadratic(attend: Attend, case: Case) -> Failure | None:
     found = finding(attend, case)
     gradients = record_finding(attend, case, found)
     if found.verdict == "inconclusive":
-        raise NotMet(found.message)
+        raise Undecided(found.message)
     if found.verdict == "broken":
         return dear(attend, found.message)
     if gradients is not None and any(powers[0] > 2 for powers in gradients.coefficients):
@@ -197,7 +197,7 @@ def heads(attend: Attend, case: Case) -> Failure | None:
     found = finding(attend, case)
     attend.measured["table"] = comparison(attend, case, found)
     if found.verdict == "inconclusive":
-        raise NotMet(found.message)
+        raise Undecided(found.message)
     return dear(attend, f"costs {found.polynomial}: {found.heads}") if found.heads else None
 
 

@@ -162,10 +162,11 @@ class Torch(NumPy):
             "dtype": np.array(str(output.dtype)),
         }
 
-    def gradients(self, module: Any, situation: Situation) -> Arrays:
+    def gradients(self, module: Any, situation: Situation, *, itself: bool = False) -> Arrays:
         import torch
 
         arrays = self.arrays(situation)
+        arrays |= {"K": arrays["Q"], "V": arrays["Q"]} if itself else {}
         for name in ("Q", "K", "V"):
             arrays[name].requires_grad_(True)
         output, _ = module.double()(**arrays, is_causal=situation.causal)
@@ -236,7 +237,7 @@ class Jax(NumPy):
             forward = jax.jit(lambda given: module.forward(**given, is_causal=situation.causal))
             return self.plain(*forward(arrays))
 
-    def gradients(self, module: Any, situation: Situation, **options: Any) -> Arrays:
+    def gradients(self, module: Any, situation: Situation, *, itself: bool = False, **options: Any) -> Arrays:
         import jax
         import jax.numpy as jnp
 
@@ -248,6 +249,7 @@ class Jax(NumPy):
             def forward(weights: Any, arrays: Any) -> Any:
                 for name, array in weights.items():
                     setattr(module, name, array)
+                arrays = {**arrays, "K": arrays["Q"], "V": arrays["Q"]} if itself else arrays
                 return module.forward(**arrays, **rest, **options, is_causal=situation.causal)[0]
 
             output, pullback = jax.vjp(forward, weights, arrays)

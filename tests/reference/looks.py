@@ -25,6 +25,9 @@ SITUATIONS = {
     "masked": PLAIN.with_(mask="B h n_q n_k"),
     "more queries than keys, causal": PLAIN.with_(n_q=7, n_k=5, causal=True),
     "causal": PLAIN.with_(causal=True),
+    "pairs and causal": PLAIN.with_(mask="n_q n_k", causal=True),
+    "pairs of integers and causal": PLAIN.with_(mask="n_q n_k", form="int", causal=True),
+    "a key for each query": PLAIN.with_(changes={"mask": np.eye(5, 7, dtype=bool)}),
     "masked and causal": PLAIN.with_(mask="B 1 n_q n_k", causal=True),
     "empty row": PLAIN.with_(mask="B h n_q n_k", empty_row=True),
     "B = h": PLAIN.with_(batch=4, mask="B h n_q n_k"),
@@ -75,6 +78,8 @@ SITUATIONS = {
     "one example of queries": PLAIN.with_(changes={"Q": np.ones((1, 5, 12))}),
     "one value": PLAIN.with_(changes={"V": np.ones((2, 1, 12))}),
     "fewer values": PLAIN.with_(changes={"V": np.ones((2, 4, 12))}),
+    "more values": PLAIN.with_(changes={"V": np.ones((2, 9, 12))}),
+    "too narrow": PLAIN.with_(changes={name: np.ones((2, 5, 11)) for name in "QKV"}),
     "too wide": PLAIN.with_(changes={name: np.ones((2, 5, 13)) for name in "QKV"}),
 }
 
@@ -168,11 +173,28 @@ def precision(bench: Any) -> Any:
     return jax.enable_x64(True)
 
 
+def arguments_after(*situations: Situation) -> Look:
+    """Return a look at what calls do to their arguments."""
+
+    def look(bench: Any, implementation: Any) -> dict[str, Any]:
+        found = {}
+        for place, situation in enumerate(situations):
+            arrays = bench.arrays(situation)
+            bench.call(ready(bench, implementation, situation), situation, arrays)
+            found |= {f"{name} {place}": np.asarray(array).copy() for name, array in arrays.items()}
+        return found
+
+    return look
+
+
 def no_weights(bench: Any, implementation: Any) -> dict[str, Any]:
     """Look at the path on which no weights are asked for, in eval and, where there is one, in training."""
     situation = PLAIN.with_(mask="B h n_q n_k", causal=True)
     module = ready(bench, implementation, situation, dropout=0.5)
     found = {"output": asked(bench, module, situation, need_weights=False)}
+    for form in ("bool", "int"):
+        pairs = PLAIN.with_(mask="n_q n_k", form=form)
+        found[form] = asked(bench, module, pairs, need_weights=False)
     if bench.name == "torch":
         trained = asked(bench, module.train(), situation, need_weights=False)
         found["drops"] = np.array(not np.array_equal(found["output"], trained))
@@ -180,15 +202,25 @@ def no_weights(bench: Any, implementation: Any) -> dict[str, Any]:
 
 
 def padding_beside(bench: Any, implementation: Any) -> dict[str, Any]:
-    """Look at a mask of padding in an argument of its own."""
-    kept, module = np.arange(7) < np.array([[3], [6]]), ready(bench, implementation, PLAIN)
-    given = bench.arrays(PLAIN.with_(changes={"mask": kept[:, None, None, :]}))["mask"][:, 0, 0]
-    if "key_padding_mask" not in signature(module.forward).parameters:
-        situation = PLAIN.with_(changes={"mask": kept[:, None, None, :]})
-        return {"output": bench.call(module, situation)["output"]}
-    with precision(bench):
-        output = module.forward(**bench.arrays(PLAIN), key_padding_mask=~given)[0]
-        return {"output": bench.plain(output, output)["output"]}
+    """Look at masks of padding in an argument of their own, alone and beside another, on one module."""
+    module, found = ready(bench, implementation, PLAIN), {}
+    apart = "key_padding_mask" in signature(module.forward).parameters
+    pairs = np.tri(5, 7, 3, dtype=bool)
+    others = (None, pairs, pairs.astype(int)) if "mask" in signature(module.forward).parameters else (None,)
+    for place, (first, other) in enumerate((first, other) for first in (3, 1) for other in others):
+        kept = (np.arange(7) < np.array([[first], [6]]))[:, None, None, :]
+        whole = kept if other is None else kept & (other != 0)
+        if not apart:
+            found[f"{place}"] = bench.call(module, PLAIN.with_(changes={"mask": whole}))["output"]
+            found[f"padding {place}"] = ~kept[:, 0, 0]
+            continue
+        beside = PLAIN if other is None else PLAIN.with_(changes={"mask": other})
+        padding = ~bench.arrays(PLAIN.with_(changes={"mask": kept}))["mask"][:, 0, 0]
+        with precision(bench):
+            output = module.forward(**bench.arrays(beside), key_padding_mask=padding)[0]
+            found[f"{place}"] = bench.plain(output, output)["output"]
+        found[f"padding {place}"] = np.asarray(padding)
+    return found
 
 
 def a_view(bench: Any, implementation: Any) -> dict[str, Any]:
@@ -243,6 +275,12 @@ def gradients(situation: Situation) -> Look:
     return lambda bench, implementation: dict(
         bench.gradients(ready(bench, implementation, situation), situation)
     )
+
+
+def gradients_of_one_object(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at the gradients of a call of one array in all roles."""
+    module = ready(bench, implementation, PLAIN)
+    return dict(bench.gradients(module, PLAIN.with_(n_k=5), itself=True))
 
 
 def gradients_in_training(bench: Any, implementation: Any) -> dict[str, Any]:
@@ -328,13 +366,22 @@ def calls(*names: str) -> dict[str, Look]:
 FIRST: dict[str, dict[str, Look]] = {
     "divisibility": {"construction": construction},
     "shapes": {"stages": stages}
-    | calls("one example of keys", "one example of queries", "one value", "fewer values", "too wide")
+    | calls("one example of keys", "one example of queries", "one value", "fewer values", "more values")
+    | calls("too wide", "too narrow")
     | calls("plain", "masked", "one head", "no query"),
     "projections": {"start": initial},
     "softmax": calls("plain", "very large scores", "half"),
     "scale": calls("plain", "one of 64 and more"),
-    "masks": {"second call": second_call, "padding beside": padding_beside}
-    | calls("masked", "very large scores, masked", "half", "mask too large", "integer data"),
+    "padding": {"padding beside": padding_beside},
+    "masks": {"second call": second_call}
+    | calls(
+        "a key for each query",
+        "masked",
+        "very large scores, masked",
+        "half",
+        "mask too large",
+        "integer data",
+    ),
     "empty_rows": calls("empty row"),
     "causal": calls("masked and causal", "causal", "even lengths, causal", "beyond 128, causal")
     | calls("beyond 256 in eight bits, causal"),
@@ -347,12 +394,18 @@ FIRST: dict[str, dict[str, Look]] = {
         "many calls": many_calls,
         "the same objects": same_objects,
         "two steps": two_steps,
+        "arguments": arguments_after(
+            PLAIN.with_(mask="B h n_q n_k", empty_row=True),
+            PLAIN.with_(mask="B 1 1 n_k"),
+            PLAIN.with_(changes={"V": np.full((2, 7, 12), np.inf)}),
+        ),
         "a mask under the causal flag": masked_and_causal,
     },
     "paths": {"inference": without_gradients, "training": training, "no weights": no_weights},
     "numbers": calls("single", "half", "no number", "an infinity"),
     "gradients": {
         "gradients": gradients(PLAIN),
+        "gradients, one object": gradients_of_one_object,
         "gradients, masked": gradients(PLAIN.with_(mask="B h n_q n_k", empty_row=True)),
         "gradients, training": gradients_in_training,
         "gradients, beyond 512": gradients(PLAIN.with_(batch=1, n_k=520)),
