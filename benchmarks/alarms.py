@@ -9,8 +9,9 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from time import process_time
 
 from headcheck.adapters.protocol import Adapter, Declaration
@@ -19,7 +20,7 @@ from headcheck.engine import Judgement, Subject
 from headcheck.pool import PROFILES, Profile
 from headcheck.selftest import CAUGHT, candidates
 from headcheck.session import InProcess
-from headcheck.specification import Requirement, specification
+from headcheck.specification import Requirement, select
 from headcheck.verdicts import Status
 
 
@@ -57,10 +58,15 @@ def judged(style: str, session: InProcess, dtype: str, profile: Profile, seed: i
     return Run(style, seed, dtype, counts, tuple([error] if error else accused))
 
 
-def runs(frameworks: tuple[str, ...], profile: Profile, seeds: range, alone: bool) -> Iterator[Run]:
+def runs(
+    styles: Sequence[str],
+    requirements: tuple[Requirement, ...],
+    profile: Profile,
+    seeds: range,
+    *,
+    alone: bool,
+) -> Iterator[Run]:
     """Yield every style on every seed, seeds in turn: what is stopped early has seen every style."""
-    requirements = tuple(one for one in specification() if not one.deep)
-    styles = [one.subject for one in candidates(frameworks) if not one.meant]
     dtypes = {style: load(style).declare().dtypes for style in styles}
     for seed in seeds:
         for style in styles:
@@ -76,14 +82,19 @@ def main() -> None:
     parser.add_argument("frameworks", nargs="*", default=["numpy"], help="numpy, torch, jax")
     parser.add_argument("--seeds", nargs=2, type=int, default=(0, 49), metavar=("FIRST", "LAST"))
     parser.add_argument("--dtypes", choices=("turns", "alone"), default="turns")
+    parser.add_argument("--styles", default="*", metavar="GLOB", help="of those whose names match")
+    parser.add_argument("--only", nargs="+", default=(), metavar="GLOB", help="by these requirements")
     parser.add_argument("--profile", choices=tuple(PROFILES), default="smoke")
     options = parser.parse_args()
     first, last = options.seeds
     warnings.simplefilter("ignore")  # what NumPy says of infinities is not news
     total: Counter[Status] = Counter()
     count, alarms, seed = 0, 0, first
-    sought = runs(tuple(options.frameworks), PROFILES[options.profile], range(first, last + 1),
-                  options.dtypes == "alone")  # fmt: skip
+    requirements = tuple(one for one in select(options.only) if not one.deep)
+    every = [one for one in candidates(options.frameworks) if not one.meant]
+    styles = [one.subject for one in every if fnmatchcase(one.name, options.styles)]
+    sought = runs(styles, requirements, PROFILES[options.profile], range(first, last + 1),
+                  alone=options.dtypes == "alone")  # fmt: skip
     for run in sought:
         if run.seed != seed:
             print(f"up to seed {seed}: {alarms} alarms in {total.total()} verdicts", flush=True)

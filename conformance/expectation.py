@@ -83,6 +83,7 @@ class Expectation:
             )
         return np.asarray(~self.allowed.any(axis=-1, keepdims=True))
 
+    @np.errstate(invalid="ignore")  # NaN and infinity are given on purpose
     def _attend(self, arithmetic: Arithmetic = EXACT, rows: slice = slice(None)) -> Stages:
         """Run the oracle on some of the queries."""
         call, allowed = self.call, self.allowed
@@ -136,6 +137,7 @@ class Expectation:
             np.where(unsettled, np.inf, lawful.output), np.where(self.empty_rows, np.inf, lawful.weights)
         )
 
+    @np.errstate(invalid="ignore")
     def _lawful(self, rows: slice) -> Bounds:
         allowed = None if self.allowed is None else self.allowed[:, :, rows]
         exact, noisy = self._attend(EXACT, rows), self._attend(self._noise(), rows)
@@ -161,6 +163,7 @@ class Expectation:
         tiny = 4.0 * FORMATS[self.call.build.dtype].smallest
         return {name: spread(exact, noisy[name]) + tiny for name, exact in self.gradients.items()}
 
+    @np.errstate(invalid="ignore")
     def _vjp(self, stages: Stages, arithmetic: Arithmetic = EXACT) -> Mapping[str, np.ndarray]:
         call = self.call
         assert call.cotangent is not None

@@ -121,12 +121,16 @@ def _numbers(proof: Evidence, expected: Grid | None, actual: Grid) -> Iterator[t
     quantity = one_line(proof.quantity, 80)
     of = f" ({quantity}{where})" if quantity else ""
     if len(actual.elements) <= _SMALL or worst is None:
+        alike = (n for n in (6, 9, 12) if expected and _listed(expected, n) != _listed(actual, n))
+        digits = next(alike, 17) if expected and proof.worst_error else 6
         if expected:
-            yield "expected", _listed(expected)
-        yield "actual", _listed(actual) + (f" ({quantity})" if quantity else "")
+            yield "expected", _listed(expected, digits)
+        yield "actual", _listed(actual, digits) + (f" ({quantity})" if quantity else "")
     elif expected and worst in expected.elements:
-        yield "expected", number(expected.elements[worst], 7)
-        yield "actual", number(actual.elements[worst], 7) + of
+        one, other = expected.elements[worst], actual.elements[worst]
+        digits = next((n for n in (7, 10, 13) if number(one, n) != number(other, n)), 17)
+        yield "expected", number(one, digits)
+        yield "actual", number(other, digits) + of
     if proof.worst_error is not None and proof.worst_ratio:
         bound = number(proof.worst_error / proof.worst_ratio)
         ratio = number(proof.worst_ratio)
@@ -134,8 +138,8 @@ def _numbers(proof: Evidence, expected: Grid | None, actual: Grid) -> Iterator[t
         yield "error", number(proof.worst_error) + where + lawful
 
 
-def _listed(grid: Grid) -> str:
-    values = [number(x, 6) for x in list(grid.elements.values())[: _SMALL * 2]]
+def _listed(grid: Grid, digits: int) -> str:
+    values = [number(x, digits) for x in list(grid.elements.values())[: _SMALL * 2]]
     more = len(grid.elements) - len(values)
     return f"[{', '.join(values)}{f', … {more} more' if more else ''}]" if grid.shape else values[0]
 

@@ -86,9 +86,10 @@ def scale_dk(attend: Attend, case: Case) -> Failure | None:
         return None
     names = common(failures)
     d_k, num_heads, found, expected, lawful, call = failures[0]
+    digits = next((n for n in (6, 9, 12) if f"{found:.{n}g}" != f"{expected:.{n}g}"), 17)
     failure = Failure(
-        f"the scale is {found:.6g} at d_k={d_k}, num_heads={num_heads}; expected 1/sqrt(d_k) = {expected:.6g}"
-        + (f"; it is {names}" if names else ""),
+        f"the scale is {found:.{digits}g} at d_k={d_k}, num_heads={num_heads}; "
+        f"expected 1/sqrt(d_k) = {expected:.{digits}g}" + (f"; it is {names}" if names else ""),
         "scale",
         np.array([found]),
         np.array([expected]),

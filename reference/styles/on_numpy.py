@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import ClassVar
 
 import numpy as np
 
@@ -101,6 +102,16 @@ class UniformEmptyRows(MultiHeadAttention):
             return weights
         filled: Array = np.where(allowed.any(axis=-1, keepdims=True), weights, 1.0 / scores.shape[-1])
         return filled.astype(scores.dtype)
+
+
+class CausalToTheLastKey(UniformEmptyRows):
+    """Its last query sees the last key, so that of more queries than keys the first see none."""
+
+    headcheck: ClassVar = {"causal_alignment": "bottom-right"}
+
+    def causal(self, n_q: int, n_k: int) -> Array:
+        """Query i sees the keys up to i + n_k - n_q."""
+        return np.tri(n_q, n_k, n_k - n_q, dtype=bool)
 
 
 class UpcastSoftmax(MultiHeadAttention):

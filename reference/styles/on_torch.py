@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import sqrt
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -216,6 +217,27 @@ class LogSumExp(MultiHeadAttention):
         scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
         total = torch.logsumexp(scores, dim=-1, keepdim=True)
         return torch.exp(scores - total).masked_fill(~allowed, 0.0)
+
+
+class SoftmaxByHand(MultiHeadAttention):
+    """Writes the softmax out, and leaves its maximum in the graph, where gradients pass it."""
+
+    def softmax(self, scores: Tensor, allowed: Tensor | None) -> Tensor:
+        """exp(s_j - max s) / sum_j exp(s_j - max s), or 1 / n_k where no key is allowed."""
+        if allowed is not None:
+            scores = scores.masked_fill(~allowed, torch.finfo(scores.dtype).min)
+        powers = torch.exp(scores - scores.amax(dim=-1, keepdim=True))
+        return powers / powers.sum(dim=-1, keepdim=True)
+
+
+class CausalToTheLastKey(FiniteFill):
+    """Its last query sees the last key, so that of more queries than keys the first see none."""
+
+    headcheck: ClassVar = {"causal_alignment": "bottom-right"}
+
+    def causal(self, n_q: int, n_k: int) -> Tensor:
+        """Query i sees the keys up to i + n_k - n_q."""
+        return torch.ones((n_q, n_k), dtype=torch.bool).tril(n_k - n_q)
 
 
 class ShiftedLogits(MultiHeadAttention):
