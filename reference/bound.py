@@ -73,12 +73,14 @@ class Noise(Arithmetic):
         return np.asarray(weights * self._perturbed(np.ones_like(largest), self._softmax_unit * largest))
 
     def through_peak(self, d_scores: Array, weights: Array) -> Array:
-        """Take the sum of a row from its largest.
+        """Perturb the largest of each row by as much as the row sums to.
 
         exp(s - max s) / sum has no gradient through max s but for what rounding makes of a sum that is zero.
+        Noise of that size, and not the sum itself: most implementations leave it where it is.
         """
         peak = weights == weights.max(axis=-1, keepdims=True, initial=0.0)
-        return np.where(peak, d_scores - self.total(d_scores, axis=-1), d_scores)
+        left = np.abs(self.total(d_scores, axis=-1))
+        return np.where(peak, self._perturbed(d_scores, left), d_scores)
 
     def matmul(self, x: Array, y: Array) -> Array:
         """Perturb a matrix product."""
