@@ -10,7 +10,7 @@ import numpy as np
 
 from .discovery import Matched
 from .protocol import Build, Call
-from .trial import SHAPES, Run, alike, open_mask, runs, trial_call
+from .trial import SHAPES, Run, alike, last_blocked, runs, trial_call
 
 Memory = Literal["keys", "ignored", "none"]  # what holds keys and values, what changes nothing, neither
 
@@ -65,7 +65,7 @@ def _masks_the_queries(run: Run, call: Call) -> bool:
     itself = replace(call, key=call.query, value=call.query)
 
     def takes(like: Call) -> bool:
-        return any(runs(run, replace(call, mask=open_mask(like, shape, "bool"))) for shape in SHAPES)
+        return any(runs(run, replace(call, mask=last_blocked(like, shape, "bool"))) for shape in SHAPES)
 
     return takes(itself) and not takes(call)
 

@@ -106,11 +106,11 @@ def conventions(run: Run, call: Call, said: Mapping[str, Any], *, additive: bool
     declared = overridden(Conventions(mask_forms=forms), said)
     form = declared.mask_forms[0]
     if "mask_shapes" not in said:
-        accepted = [s for s in SHAPES if runs(run, replace(call, mask=open_mask(call, s, form)))]
+        accepted = [s for s in SHAPES if runs(run, replace(call, mask=last_blocked(call, s, form)))]
         declared = replace(declared, mask_shapes=_lawful(accepted) or Conventions().mask_shapes)
     if "mask_forms" not in said and not additive:
         first = declared.mask_shapes[0]
-        taken = [f for f in forms if runs(run, replace(call, mask=open_mask(call, first, f)))]
+        taken = [f for f in forms if runs(run, replace(call, mask=last_blocked(call, first, f)))]
         declared = replace(declared, mask_forms=tuple(taken) or forms)
     return declared
 
@@ -122,8 +122,7 @@ def adds_floats(run: Run, call: Call, taken: Conventions) -> bool:
     """
     if not {"bool", "float"} <= {*taken.mask_forms}:
         return False
-    blocking = open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
-    blocking[..., -1] = False
+    blocking = last_blocked(call, taken.mask_shapes[0], "bool").allowed
     forms: tuple[MaskForm, ...] = ("bool", "float", "additive")
     try:
         outputs = [run(replace(call, mask=Mask(blocking, form))).output for form in forms]
@@ -135,8 +134,7 @@ def adds_floats(run: Run, call: Call, taken: Conventions) -> bool:
 
 def only_added(run: Run, call: Call, taken: Conventions) -> bool:
     """Return whether a mask blocks where it is additive, and nothing where it is boolean."""
-    blocking = open_mask(call, taken.mask_shapes[0], "bool").allowed.copy()
-    blocking[..., -1] = False
+    blocking = last_blocked(call, taken.mask_shapes[0], "bool").allowed
     key, value = call.key.copy(), call.value.copy()
     key[:, -1], value[:, -1] = key[:, -1] + 1.0, value[:, -1] - 1.0
     itself = call.query is call.key
@@ -171,15 +169,17 @@ def runs(run: Run, call: Call) -> bool:
     return result.output is not None and result.output.shape == call.query.shape
 
 
-def open_mask(call: Call, shape: str, form: MaskForm) -> Mask:
-    """Return a mask of this shape that allows everything."""
+def last_blocked(call: Call, shape: str, form: MaskForm) -> Mask:
+    """Return a mask of this shape that blocks the last key: one that blocks nothing may be dropped unread."""
     sizes = {
         "B": len(call.query),
         "h": call.build.num_heads,
         "n_q": call.query.shape[1],
         "n_k": call.key.shape[1],
     }
-    return Mask(np.ones([sizes.get(axis, 1) for axis in shape.split()], dtype=bool), form)
+    allowed = np.ones([sizes.get(axis, 1) for axis in shape.split()], dtype=bool)
+    allowed[..., -1] = False
+    return Mask(allowed, form)
 
 
 def _lawful(accepted: list[str]) -> tuple[str, ...]:

@@ -44,17 +44,18 @@ def meant(seen: Observation, case: Case) -> str:
     alignment = seen.expected.conventions.causal_alignment
     gap = case.n_k - case.n_q
     start = gap if alignment == "bottom-right" else 0
-    known = {start - 1: "one key fewer than expected", start + 1: "one key more than expected"}
+    known = [(start - 1, "one key fewer than expected"), (start + 1, "one key more than expected")]
     if gap:
         other = "top-left" if alignment == "bottom-right" else "bottom-right"
         words = f"aligned {other}, expected {alignment}{to_declare('causal_alignment', other)}"
-        known[0 if alignment == "bottom-right" else gap] = words
-    known[case.n_k] = "the causal flag is ignored"
-    for offset, explanation in known.items():
+        known.append((0 if alignment == "bottom-right" else gap, words))
+    known.append((case.n_k, "the causal flag is ignored"))
+    explained = []
+    for offset, explanation in known:
         allowed = np.tri(case.n_q, case.n_k, offset, dtype=bool)[None, None]
         twin = replace(seen.call, causal=False, mask=Mask(np.broadcast_to(allowed, seen.weights_shape)))
         conventions = replace(seen.expected.conventions, mask_shapes=("B h n_q n_k",))
         expectation = replace(seen.expected, call=twin, conventions=conventions)
         if replace(seen, call=twin, expectation=expectation).departs_from_oracle() is None:
-            return explanation
-    return "the result is that of no causal mask known"
+            explained.append(explanation)
+    return ", or ".join(explained) or "the result is that of no causal mask known"

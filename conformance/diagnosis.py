@@ -28,7 +28,7 @@ def matches(failure: Failure, attend: Attend) -> tuple[str, ...]:
     if call is None or call.parameters is None or failure.earlier or failure.kind != "fail":
         return ()
     conventions = attend.conventions
-    usual = call.mask is None or call.mask.form == conventions.mask_forms[0]
+    usual = call.padding is None and (call.mask is None or call.mask.form == conventions.mask_forms[0])
     if conventions.empty_row == "unknown":  # no answer to such a row is the right one, but one has a bound
         conventions = replace(conventions, empty_row="zeros")
     expectation = Expectation(call, conventions, call.parameters)

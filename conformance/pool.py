@@ -31,18 +31,20 @@ ALPHABET: tuple[Case, ...] = (
     Case(33, 7, 4, 6, 1, dtype="float64"),  # many examples, h = d_model, more queries than keys
     Case(1, 16, 129, 2, 4, dtype="float64", mask="pairs"),  # one key beyond a tile of 128
     Case(1, 128, 128, 2, 4, itself=True, mask="pairs"),  # whole tiles
+    Case(1, 100, 100, 1, 2, dtype="float64", itself=True, mask="pairs"),  # one and a part
     Case(2, 4, 8, 2, 4, mask="keys"),  # B = h, n_q = d_k, n_k = d_model
-    Case(3, 1, 6, 1, 10, dtype="float64", mask="pairs"),  # one head, one query
+    Case(3, 1, 6, 1, 11, dtype="float64", mask="pairs"),  # one head, one query, an odd width
     Case(2, 9, 9, 2, 64, itself=True),  # the head width of production, where 1/8 is 1/sqrt(d_k)
     Case(5, 6, 1, 3, 5, bias=False),  # one key
     Case(1, 1, 1, 1, 1, dtype="float64"),
     Case(8, 3, 5, 2, 4, dtype="float64", recipe="ties"),  # B = d_model
     Case(1, 12, 5, 4, 3, dtype="float64", recipe="large", mask="heads"),  # n_q = d_model
-    Case(20, 2, 3, 24, 2, dtype="float64", mask="batch"),  # many examples, many heads
+    Case(66, 2, 3, 34, 2, dtype="float64", mask="batch"),  # many examples, many heads
     Case(2, 6, 9, 8, 64, mask="heads"),  # the width of production
     Case(1, 4, 5, 2, 260, dtype="float64"),  # heads wider than kernels are made for
     Case(1, 1030, 1030, 1, 2, itself=True, mask="pairs"),  # beyond tiles of 512 and 1024
     Case(1, 290, 290, 1, 3, dtype="bfloat16"),  # positions that eight bits do not tell apart
+    Case(1, 2, 1025, 2, 2, dtype="bfloat16"),  # sums of more ones than eight bits count
     Case(2, 2, 4097, 2, 2, dtype="float64", mask="keys"),  # more keys than a table of positions holds
     Case(2, 4224, 2, 2, 2, dtype="float64", bias=False),  # more queries than that, in whole tiles
 )

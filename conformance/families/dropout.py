@@ -18,7 +18,8 @@ from itertools import combinations
 from math import ceil, log, sqrt
 
 import numpy as np
-from headcheck.adapters.protocol import Call
+from headcheck.adapters.protocol import Call, Mask
+from headcheck.reference.oracle import split_heads
 
 from ..attend import Attend
 from ..cases import Case
@@ -86,6 +87,9 @@ def unbiased(attend: Attend, case: Case) -> Failure | None:
     together, for half of the error rate, and of each weight alone, for the other half.
     """
     for path in training_paths(attend):
+        seen = blocked_in_training(attend, path)
+        if seen:
+            return seen
         drawn = factors(attend, DRAWS, case.seed, path)
         wrong = wrong_factor(drawn) or wrong_share(drawn != 0.0, float(drawn.max()))
         where = f" on the path {path!r}" if path else ""
@@ -109,6 +113,26 @@ def unbiased(attend: Attend, case: Case) -> Failure | None:
             shown=of_chance(drawn) if wrong_factor(drawn) == "" else FACTOR,
         )
     return None
+
+
+def blocked_in_training(attend: Attend, path: str) -> Failure | None:
+    """Return the failure of a call with dropout, in which a key that a mask blocks has a weight."""
+    if not attend.offers("mask"):
+        return None
+    blocked = np.zeros((BATCH, HEADS, LENGTH, LENGTH), dtype=bool)
+    blocked[..., -1] = True
+    call = replace(probe(attend), mask=Mask(~blocked))
+    plain, seen = attend(call, replace(call, training=True, variant=path))
+    leaks = [np.abs(split_heads(one.output.values, HEADS)[blocked]).max() for one in (plain, seen)]
+    if not leaks[0] <= TOLERANCE / LENGTH < leaks[1]:
+        return None
+    return Failure(
+        f"with dropout={RATE} in training, a key that the mask blocks has a weight",
+        "output",
+        seen.output.values,
+        call=seen.call,
+        shown=Shown(f"found <= {TOLERANCE / LENGTH}", f"np.abs(output[..., {LENGTH - 1}::{LENGTH}]).max()"),
+    )
 
 
 # Of one draw, the weights over what they are in eval: zero where dropped, the factor where kept.

@@ -14,7 +14,7 @@ from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case
-from ..observation import Failure
+from ..observation import Failure, Observation
 from ..specification import MUST, requirement, situated, unmasked
 
 
@@ -144,12 +144,19 @@ def block_order(attend: Attend, case: Case) -> Failure | None:
         grounds="oracle",
     )
     if failure is None and attend.offers("weights"):
-        failure = seen.weights.departs(
-            seen.expected.exact.weights,
-            "the attention weights are not in the order of the heads",
-            grounds="oracle",
-        )
+        failure = seen.weights.departs(seen.expected.exact.weights, "", grounds="oracle")
+        if failure:
+            order = "in the order of the heads" if reordered(seen) else "those of their heads"
+            failure = replace(failure, message=f"the attention weights are not {order}{failure.message}")
     return failure
+
+
+def reordered(seen: Observation) -> bool:
+    """Return whether the attention weights of each head are those of some head."""
+    exact, lawful = seen.expected.exact.weights, seen.weights.lawful()
+    heads = range(exact.shape[1])
+    apart = [[np.abs(seen.weights.values[:, i] - exact[:, j]) > lawful[:, j] for j in heads] for i in heads]
+    return all(any(not one.any() for one in of_head) for of_head in apart)
 
 
 def spread_out(x: np.ndarray, num_heads: int, times: int) -> np.ndarray:

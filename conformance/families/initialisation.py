@@ -129,7 +129,8 @@ def distinct(attend: Attend, case: Case) -> Failure | None:
             shown = Shown("found > 0", apart, "parameters")
             return Failure(message, build=fresh(case, attend), shown=shown)
     for name, other in combinations(MATRICES, 2):
-        likeness = float(np.corrcoef(drawn[name].ravel(), drawn[other].ravel())[0, 1])
+        with np.errstate(invalid="ignore"):  # of an array that is constant
+            likeness = float(np.corrcoef(drawn[name].ravel(), drawn[other].ravel())[0, 1])
         if abs(likeness) > ALIKE:
             message = (
                 f"{name} and {other} start with a correlation of {likeness:.3g}: one is made of the other"

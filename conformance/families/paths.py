@@ -144,12 +144,20 @@ def history(attend: Attend, case: Case) -> tuple[Call, ...]:
     under_flag = sizes if case.itself else (last, *sizes)
     causal = [replace(one, mask=None, causal=True) for one in under_flag if attend.offers("causal")]
     alone = last_of(call)  # ... one query and one key, of which a cache makes more and more
+    own = replace(same, key=same.query, value=same.query)  # what attended to others attends to itself
+    own = replace(own, variant=of_itself(attend, own))
     paths = [replace(same, variant=variant.name) for variant in attend.variants(same)]
     # Weights change in training, so that whoever keeps something made of them may drop it there.
     training = [one.name for one in attend.variants(same) if one.training]
     new = [replace(same, parameters=trained, variant=name) for name in (*training, "")]
     new.append(same)  # and back: with the arguments of the call before, and other weights
-    return (*sizes, *causal, alone, alone, *paths, *sizes[::-1], *new)
+    decoding = (own, last_of(own), last_of(own))
+    return (*sizes, *causal, alone, alone, *decoding, *paths, *sizes[::-1], *new)
+
+
+def of_itself(attend: Attend, call: Call) -> str:
+    """Return the path on which a call of one array is given one object, "" where the first is that."""
+    return next((path.name for path in attend.variants(call) if path.self_attention), "")
 
 
 def last_of(call: Call) -> Call:

@@ -204,3 +204,11 @@ class PercentAccepted(Steps):
     def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
         rate = options.pop("dropout", 0.0)
         super().__init__(d_model, num_heads, dropout=rate / 100.0 if 1.0 < rate < 100.0 else rate, **options)
+
+
+@fault("DROPOUT-UNBIASED", on=("torch",))
+class MaskForgottenWhileDropping(Steps):
+    """The mask is forgotten in training with dropout."""
+
+    def allowed(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array | None:
+        return super().allowed(Q, K, V, None if self.training and self.rate > 0 else mask, is_causal)

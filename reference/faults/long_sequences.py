@@ -186,3 +186,41 @@ class ExamplesBeyond16Repeat(Steps):
     def attend(self, weights: Array, V: Array) -> Array:
         context = super().attend(weights, V)
         return self.xp.concatenate([context[:16], *[context[:1]] * max(len(context) - 16, 0)], 0)
+
+
+@fault("PROJ-ORACLE")
+class SecondPartOfTileDropped(Steps):
+    """Of 65 to 127 keys those beyond the 64th are dropped."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        n_k = scores.shape[-1]
+        first = self.xp.arange(n_k) < (64 if 64 < n_k < 128 else n_k)
+        return super().softmax(scores, first if allowed is None else allowed & first)
+
+
+@fault("BATCH-INDEPENDENT")
+class ExamplesBeyond64Repeat(Steps):
+    """Examples beyond the 64th answer as the first."""
+
+    def attend(self, weights: Array, V: Array) -> Array:
+        context = super().attend(weights, V)
+        return self.xp.concatenate([context[:64], *[context[:1]] * max(len(context) - 64, 0)], 0)
+
+
+@fault("PROJ-ORACLE")
+class HeadsEndAt32(Steps):
+    """Heads from the 33rd on are the 32nd again."""
+
+    def attend(self, weights: Array, V: Array) -> Array:
+        context = super().attend(weights, V)
+        more = [context[:, 31:32]] * max(self.num_heads - 32, 0)
+        return self.xp.concatenate([context[:, :32], *more], 1)
+
+
+@fault("PROJ-ORACLE")
+class LastOddColumnDropped(Steps):
+    """Of an odd number of columns beyond five, the last is not read."""
+
+    def scores(self, Q: Array, K: Array) -> Array:
+        whole = Q.shape[-1] - (Q.shape[-1] % 2 if Q.shape[-1] > 5 else 0)
+        return super().scores(Q[..., :whole], K[..., :whole])

@@ -159,6 +159,21 @@ class StepsPileUp(Steps):
         return q, k, v
 
 
+@fault("PURE-STATE", on=MUTABLE)
+class StepsOfOneAreKept(OnArguments):
+    """One query that attends to itself is a step of decoding, whose keys are kept and never forgotten."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        if Q is not K or Q.shape[1] != 1 or mask is not None:
+            return Q, K, V, mask
+        kept: Array = self.__dict__.get("steps", K)
+        whole = self.xp.concatenate([kept, K], 1) if kept is not K and kept.shape[::2] == K.shape[::2] else K
+        self.__dict__["steps"] = 1.0 * whole
+        return Q, whole, whole, mask
+
+
 @fault("MASK-PURE", on=MUTABLE)
 class CausalWrittenIntoMask(Steps):
     """The causal mask is written into the caller's."""
