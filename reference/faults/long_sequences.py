@@ -198,7 +198,7 @@ class SecondPartOfTileDropped(Steps):
         return super().softmax(scores, first if allowed is None else allowed & first)
 
 
-@fault("BATCH-INDEPENDENT")
+@fault("PROJ-ORACLE")
 class ExamplesBeyond64Repeat(Steps):
     """Examples beyond the 64th answer as the first."""
 

@@ -61,6 +61,9 @@ SITUATIONS = {
     "beyond 512": PLAIN.with_(batch=1, n_q=3, n_k=520),
     "beyond 4096": PLAIN.with_(batch=1, n_q=2, n_k=4200),
     "more than 2048 queries": PLAIN.with_(batch=1, n_q=2100, n_k=2),
+    "more than 64 examples": PLAIN.with_(batch=67, n_q=2, n_k=3),
+    "more than 32 heads": PLAIN.with_(num_heads=34, d_k=2),
+    "heads of seven": PLAIN.with_(num_heads=2, d_k=7),
     "more than 16 examples": PLAIN.with_(batch=18, n_q=2, n_k=3),
     "more than 8 heads": PLAIN.with_(num_heads=9, d_k=2),
     "heads wider than 128": PLAIN.with_(num_heads=1, d_k=136, spread=0.3),
@@ -135,6 +138,16 @@ def two_steps(bench: Any, implementation: Any) -> dict[str, Any]:
     module = ready(bench, implementation, step)
     bench.call(module, step)
     return dict(bench.call(module, step))
+
+
+def steps_of_one(bench: Any, implementation: Any) -> dict[str, Any]:
+    """Look at two calls of one position that attends to itself."""
+    step, found = PLAIN.with_(n_q=1, n_k=1), {}
+    module = ready(bench, implementation, step)
+    for place in (1, 2):  # of other data each
+        arrays = bench.arrays(step.with_(spread=float(place)))
+        found[f"{place}"] = bench.call(module, step, {**arrays, "K": arrays["Q"], "V": arrays["Q"]})["output"]
+    return found
 
 
 def masked_and_causal(bench: Any, implementation: Any) -> dict[str, Any]:
@@ -330,9 +343,12 @@ def dropped(bench: Any, implementation: Any) -> dict[str, Any]:
     module = ready(bench, implementation, PLAIN, dropout=0.2)
     draws = np.array([bench.train(module, PLAIN, seed)["weights"] for seed in range(60)])
     kept = draws > 0
+    last = PLAIN.with_(changes={"mask": np.arange(7)[None] < 6})
+    masked = bench.train(module, last, 0)["weights"]
     weights = bench.call(module.eval() if bench.name == "torch" else module, PLAIN)["weights"]
     return {
         "kept": np.round(kept.mean() * 10),
+        "blocked": masked[..., -1],
         "mean is that of eval": np.abs(draws.mean(axis=(0, 1, 2)) - weights.mean(axis=(0, 1))).max() < 0.04,
         "rows sum to one or nothing": (np.abs(draws.sum(axis=-1) - 0.5) > 0.499).all(),
         "heads alike": (kept[:, :, 0] == kept[:, :, 1]).all(),
@@ -394,6 +410,7 @@ FIRST: dict[str, dict[str, Look]] = {
         "many calls": many_calls,
         "the same objects": same_objects,
         "two steps": two_steps,
+        "steps of one": steps_of_one,
         "arguments": arguments_after(
             PLAIN.with_(mask="B h n_q n_k", empty_row=True),
             PLAIN.with_(mask="B 1 1 n_k"),
