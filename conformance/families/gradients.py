@@ -52,9 +52,14 @@ def likeness(gradient: Measured) -> str:
         return ": it is zero, as if it were detached"
     if not np.isfinite(values).all():
         return ""
-    factor = float((values * exact).sum() / np.square(exact).sum()) if exact.any() and exact.size > 1 else 1.0
+    factor = float((values * exact).sum() / np.square(exact).sum()) if exact.any() else 0.0
     other = f"{factor:.4g}"
-    if other != "1" and np.all(np.abs(values - factor * exact) <= gradient.lawful() * (1.0 + abs(factor))):
+    told = exact.size > 1 or other in {"-1", "0.25", "0.5", "2", "4"}  # one number is some multiple of any
+    if (
+        told
+        and other != "1"
+        and np.all(np.abs(values - factor * exact) <= gradient.lawful() * (1.0 + abs(factor)))
+    ):
         return f": it is {other} times that"
     return ""
 

@@ -84,7 +84,7 @@ def through_float32(attend: Attend, case: Case) -> Failure | None:
         error = np.abs(seen.output.values - exact)
         double, single = lawful(seen.expected, "float64"), lawful(seen.expected, "float32")
         if np.any(error > double) and np.all(error <= single):
-            message = "a float64 result has errors as large as float32's, as if it were computed through it"
+            message = "a float64 result has the errors of float32, as if it were computed through it"
             judged = (seen.output.values, exact, double)
             shown = worst_place("output", *judged, "output")
             return Failure(message, "output", *judged, seen.call, shown=shown)

@@ -24,9 +24,9 @@ LAYERS = {
     "ToNames": "to_q to_k to_v to_out",
     "BertNames": "query key value dense",
 }
-UNIFORM = {"FiniteFill", "UniformEmptyRows"}
+UNIFORM = {"FiniteFill", "UniformEmptyRows", "SoftmaxByHand", "CausalToTheLastKey"}
 NO_BIAS = {("torch", "ToNames"), ("numpy", "ProjectionNames")}
-NO_CAUSAL = {"AnnotatedTransformer"}
+NO_CAUSAL = {"AnnotatedTransformer", "CausalToTheLastKey"}  # no flag, or another triangle
 
 
 class Driven:
