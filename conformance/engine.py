@@ -214,7 +214,7 @@ class Judgement:
         return self._interned.setdefault(case, case)
 
     def _search(self, requirement: Requirement, attend: Attend) -> Verdict:
-        tried, excused, unmet, situations = 0, 0, "", Counter[str]()
+        tried, excused, unmet, situations = 0, 0, "no case was tried", Counter[str]()
         attend.measured.clear()
         for case in self.cases(requirement):
             if excused and size(case) >= LARGE:

@@ -204,7 +204,8 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
     shapes = attend.conventions.mask_shapes
     masks = [(shape, shaped(case, shape)) for shape in shapes]
     masks += [(shape, but_first(mask)) for shape, mask in masks if shape.startswith("B") and case.batch > 1]
-    masks.append((shapes[0], sparse(case, shapes[0])))
+    if not attend.declaration.always_causal:  # whose queries may not see the one key that is left
+        masks.append((shapes[0], sparse(case, shapes[0])))
     for shape, mask in masks:
         call = replace(case.call, mask=mask)
         for seen in attend.outcomes(*(on_paths(attend, call) if small(case) else [call])):
@@ -220,7 +221,9 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
         sizes = tuple(case.sizes.get(name, 1) + (name == axis) for name in axes)
         if case.sizes[axis] == 1:
             continue  # a longer axis against one of length one may lawfully broadcast the other way
-        [seen] = attend.outcomes(replace(case.call, mask=Mask(np.ones(sizes, dtype=bool))))
+        beyond = np.ones(sizes, dtype=bool)
+        beyond[..., -1] = sizes[-1] == 1  # a mask that blocks nothing may be dropped unread
+        [seen] = attend.outcomes(replace(case.call, mask=Mask(beyond)))
         if seen.raised is None:
             return Failure(
                 f"a mask of shape {sizes} was accepted for n_q={case.n_q}, n_k={case.n_k}",

@@ -69,6 +69,23 @@ def test_small_arrays_are_shown_whole() -> None:
     assert "actual    [NaN, NaN, NaN, NaN, 1, 0.5, -0.5, 0.25] (output)" in text
 
 
+def test_numbers_that_differ_late_are_shown_as_far_as_they_differ() -> None:
+    run = only(sample(), MINE)
+    [failing] = [one for one in run.verdicts if one.requirement == "SCALE-DK"]
+    assert failing.evidence is not None
+    numbers = {"expected": [0.577350269], "actual": [0.577349708], "bound": [1e-12], "worst_index": (0,)}
+    proof = replace(failing.evidence, worst_error=5.6e-7, **numbers)
+    text = printed(replace(run, verdicts=(replace(failing, evidence=proof),)))
+    assert "expected  [0.577350269]" in text
+    assert "actual    [0.577349708]" in text
+
+
+def test_notes_on_a_subject_follow_its_verdict() -> None:
+    run = only(sample(), RIGHT)
+    noted = replace(run, subjects=(replace(run.subjects[0], notes=("never given: lengths",)),))
+    assert printed(noted).splitlines()[1] == "  Note: never given: lengths"
+
+
 def test_what_is_neither_pass_nor_failure_takes_a_line() -> None:
     lines = printed(only(sample(), MINE)).splitlines()
     assert [line.split("  ")[1] for line in lines if line.startswith(("  ≠", "  ?", "  ≈"))] == [
