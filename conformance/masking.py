@@ -107,9 +107,10 @@ def also_padded(attend: Attend, *calls: Call) -> list[Call]:
     return [*calls, *padded]
 
 
-def small(case: Case) -> bool:
-    """Return whether a case is so small that many calls of it cost little."""
-    return case.batch <= 2 and max(case.n_q, case.n_k) <= 7
+def small(attend: Attend, case: Case) -> bool:
+    """Return whether many calls of a case cost little; of two sequences, where there can be two."""
+    two = not case.itself or not attend.offers("two sequences")
+    return two and case.batch <= 2 and max(case.n_q, case.n_k) <= 7
 
 
 def on_paths(attend: Attend, call: Call) -> list[Call]:

@@ -208,7 +208,7 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
         masks.append((shapes[0], sparse(case, shapes[0])))
     for shape, mask in masks:
         call = replace(case.call, mask=mask)
-        for seen in attend.outcomes(*(on_paths(attend, call) if small(case) else [call])):
+        for seen in attend.outcomes(*(on_paths(attend, call) if small(attend, case) else [call])):
             failure = seen.departs_from_oracle()
             if failure:
                 where = f" on the path {seen.call.variant!r}" if seen.call.variant else ""
@@ -252,7 +252,7 @@ def combine(attend: Attend, case: Case) -> Failure | None:
     for turn, chosen in enumerate(subsets(offered, 2), case.n_q + 2 * case.n_k + case.batch):
         calls = [together(call, chosen, offered)]
         if "mask" in chosen:
-            one = attend.declaration.compiles or not small(case)
+            one = attend.declaration.compiles or not small(attend, case)
             masks = [others[turn % len(others)]] if one else others
             calls += [replace(calls[0], mask=mask) for mask in masks]
         for seen in attend(*calls):
@@ -321,7 +321,7 @@ def dtype(attend: Attend, case: Case) -> Failure | None:
     for shape in attend.conventions.mask_shapes:
         mask = shaped(case, shape)
         calls = [replace(case.call, mask=replace(mask, form=form)) for form in (first, *others)]
-        if small(case) and shape == attend.conventions.mask_shapes[0]:
+        if small(attend, case) and shape == attend.conventions.mask_shapes[0]:
             calls += [one for call in calls[1:] for one in on_paths(attend, call)[1:]]
         base, *twins = attend.outcomes(*calls)
         _ = base.result
@@ -388,7 +388,8 @@ def pure(attend: Attend, case: Case) -> Failure | None:
             for causal in ((False, True) if mask and form == first and attend.offers("causal") else (False,))
         ]
         if form == first:
-            for call in [] if attend.declaration.compiles else in_every_way(attend, case):
+            often = small(attend, case) and not attend.declaration.compiles
+            for call in in_every_way(attend, case) if often else []:
                 failure = overwritten(attend, call, ("mask", "padding"))
                 if failure:
                     return failure

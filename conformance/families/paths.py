@@ -85,7 +85,7 @@ def pure_input(attend: Attend, case: Case) -> Failure | None:
     """The inputs are not written to."""
     attend(case.call)
     calls = [case.call]
-    if small(case) and not attend.declaration.compiles:
+    if small(attend, case) and not attend.declaration.compiles:
         calls += [endless(case), *in_every_way(attend, case)]
     for call in calls:
         failure = overwritten(attend, call, INPUTS)
