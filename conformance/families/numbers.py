@@ -150,6 +150,6 @@ def spoilt(case: Case, name: str, what: float, place: int) -> Call:
     """Return the call with one number of its first example replaced; in all roles, if they are one."""
     array = getattr(case.call, name).copy()
     array[0, place, case.d_model // 2] = what
-    shared = ("key", "value") if case.shared and name == "key" else (name,)
+    shared = ("key", "value") if case.shared and name != "query" else (name,)
     changed = ("query", "key", "value") if case.itself else shared
     return replace(case.call, **dict.fromkeys(changed, array))

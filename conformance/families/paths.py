@@ -10,9 +10,10 @@ from headcheck.adapters.protocol import INPUTS, Call, Memory
 from ..attend import Attend
 from ..cases import Case
 from ..histories import needed, overwritten
-from ..masking import arguments, in_every_way, small, subsets, together
+from ..masking import arguments, in_every_way, on_paths, small, subsets, together
 from ..observation import Failure, Shown
 from ..specification import MUST, masked, requirement, situated, unmasked
+from .numbers import spoilt
 
 LAYOUTS: tuple[Memory, ...] = ("transposed", "expanded", "sliced")
 
@@ -83,25 +84,16 @@ def reproduce(attend: Attend, case: Case) -> Failure | None:
 )
 def pure_input(attend: Attend, case: Case) -> Failure | None:
     """The inputs are not written to."""
-    attend(case.call)
+    attend(*on_paths(attend, case.call))
     calls = [case.call]
     if small(attend, case) and not attend.declaration.compiles:
-        calls += [endless(case), *in_every_way(attend, case)]
+        infinite = spoilt(case, "value", np.inf, 0)  # which some replace by a number where it lies
+        calls += [infinite, *in_every_way(attend, case)]
     for call in calls:
         failure = overwritten(attend, call, INPUTS)
         if failure:
             return failure
     return None
-
-
-def endless(case: Case) -> Call:
-    """Return the call with an infinity in a value, which some replace by a number where it lies."""
-    value = case.call.value.copy()
-    value[:, 0, 0] = np.inf
-    call = case.call
-    if case.itself:
-        return replace(call, query=value, key=value, value=value)
-    return replace(call, key=value if case.shared else call.key, value=value)
 
 
 @requirement(
