@@ -72,15 +72,27 @@ class Noise(Arithmetic):
         largest = np.where(weights > 0.0, np.abs(scores), 0.0).max(axis=-1, keepdims=True, initial=0.0)
         return np.asarray(weights * self._perturbed(np.ones_like(largest), self._softmax_unit * largest))
 
-    def through_peak(self, d_scores: Array, weights: Array) -> Array:
-        """Perturb the largest of each row by as much as the row sums to.
+    def through_peaks(self, d_scores: Array, weights: Array, terms: Array, width: int) -> Array:
+        """Perturb every key that is the largest of some tile, as the sum over that tile is rounded.
 
-        exp(s - max s) / sum has no gradient through max s but for what rounding makes of a sum that is zero.
+        exp(s - max s) / sum has no gradient through max s but for what rounding makes of a sum that is zero:
+        one for each row, or tile of keys with a maximum of its own, or tile after which a running maximum is
+        taken.  In the last case two sums over all keys so far meet, at each tile again, and what is left goes
+        to the largest of those keys.
         Noise of that size, and not the sum itself: most implementations leave it where it is.
         """
-        peak = weights == weights.max(axis=-1, keepdims=True, initial=0.0)
-        left = np.abs(self.total(d_scores, axis=-1))
-        return np.where(peak, self._perturbed(d_scores, left), d_scores)
+        length = weights.shape[-1]
+        each, sums = self._softmax_unit**2, self._form.accumulation**2 * width
+        running = weights == np.maximum.accumulate(weights, axis=-1)
+        variance = running * length * (2.0 * each + sums) * np.square(terms.sum(axis=-1, keepdims=True))
+        tile = 2
+        while tile < 2 * length:
+            starts = np.arange(0, length, tile)
+            largest, total = np.maximum.reduceat(weights, starts, -1), np.add.reduceat(terms, starts, -1)
+            room = np.repeat((tile * each + sums) * np.square(total), tile, axis=-1)[..., :length]
+            variance += (weights == np.repeat(largest, tile, axis=-1)[..., :length]) * room
+            tile *= 2
+        return self._perturbed(d_scores, np.sqrt(variance) * (weights > 0.0))
 
     def matmul(self, x: Array, y: Array) -> Array:
         """Perturb a matrix product."""

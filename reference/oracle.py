@@ -53,8 +53,11 @@ class Arithmetic:
         """Return the weights as exp(s - log sum exp s), which forward or backward may compute."""
         return weights
 
-    def through_peak(self, d_scores: Array, weights: Array) -> Array:
-        """Return the gradient of the scores with what comes through the maximum that they are lowered by."""
+    def through_peaks(self, d_scores: Array, weights: Array, terms: Array, width: int) -> Array:
+        """Return the gradient of the scores with what comes through the maxima that they are lowered by.
+
+        `terms` are the sizes of what is summed there, each itself a sum over `width` columns.
+        """
         return d_scores
 
     def matmul(self, x: Array, y: Array) -> Array:
@@ -195,7 +198,8 @@ def vjp(
     terms = d_context * stages.context
     inner = inner + (a.total(terms, axis=-1) - terms.sum(axis=-1, keepdims=True))
     d_scores = a.rounded(weights * a.softened(d_weights - inner) * factor)
-    d_scores = a.through_peak(d_scores, weights)
+    summed = np.abs(factor) * weights * (np.abs(d_weights) + np.abs(inner))
+    d_scores = a.through_peaks(d_scores, weights, summed, d_context.shape[-1])
     if empty is not None:
         d_scores = np.where(empty, 0.0, d_scores)
     d_query = combine_heads(a.matmul(d_scores, stages.split_key))

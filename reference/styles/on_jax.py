@@ -73,6 +73,42 @@ class ScannedQueries(MultiHeadAttention):
         return jnp.moveaxis(context, 0, 2), jnp.moveaxis(weights, 0, 2)
 
 
+class ScannedKeys(MultiHeadAttention):
+    """Meets one key after another, sums in float32 at least, and lets gradients pass the running maximum."""
+
+    def scaled_dot_product_attention(
+        self,
+        Q: Array,
+        K: Array,
+        V: Array,
+        mask: Array | None = None,
+        dropout_key: Array | None = None,
+    ) -> tuple[Array, Array]:
+        """softmax(Q K^T / sqrt(d_k)) V, and the weights."""
+        scores = self.scores(Q, K).astype(jnp.promote_types(Q.dtype, jnp.float32))
+        if mask is not None:
+            scores = jnp.where(mask != 0, scores, -jnp.inf)
+        kept = self.drop(jnp.ones_like(scores), dropout_key)
+
+        def step(so_far: tuple[Array, Array, Array], key: Any) -> tuple[tuple[Array, Array, Array], None]:
+            peak, total, context = so_far
+            s, keep, v = key
+            grown = jnp.maximum(peak, s)
+            level = jnp.where(jnp.isneginf(grown), 0.0, grown)  # no key was allowed yet
+            rescale, power = jnp.exp(peak - level), jnp.exp(s - level)
+            context = context * rescale[..., None] + (power * keep)[..., None] * v[:, :, None]
+            return (grown, total * rescale + power, context), None
+
+        nothing = jnp.zeros(Q.shape, scores.dtype)
+        start = (jnp.full(Q.shape[:-1], -jnp.inf, scores.dtype), nothing[..., 0], nothing)
+        by_key = (jnp.moveaxis(scores, -1, 0), jnp.moveaxis(kept, -1, 0), jnp.moveaxis(V, 2, 0))
+        (peak, total, context), _ = jax.lax.scan(step, start, by_key)
+        peak = jnp.where(jnp.isneginf(peak), 0.0, peak)[..., None]
+        total = jnp.where(total == 0, 1.0, total)[..., None]
+        weights = jnp.exp(scores - peak) / total * kept
+        return (context / total).astype(Q.dtype), weights.astype(Q.dtype)
+
+
 class SoftmaxByHand(MultiHeadAttention):
     """Writes the softmax out, and lets gradients pass its maximum."""
 

@@ -91,7 +91,7 @@ class OnlineSoftmax(MultiHeadAttention):
             torch.split(scores, self.tile, dim=-1), torch.split(V, self.tile, dim=-2), strict=True
         ):
             if s.shape[-1]:
-                grown = torch.maximum(peak, s.detach().amax(dim=-1, keepdim=True))
+                grown = torch.maximum(peak, self.largest(s))
                 # A row may have met no allowed key yet: -inf - -inf would be NaN.
                 level = torch.where(grown.isfinite(), grown, 0.0)
                 p, rescale = torch.exp(s - level), torch.exp(peak - level)
@@ -105,6 +105,53 @@ class OnlineSoftmax(MultiHeadAttention):
         level = torch.where(peak.isfinite(), peak, 0.0)
         weights = [p * torch.exp(own - level) / total for p, own in zip(powers, peaks, strict=True)]
         return context / total, torch.cat(weights, dim=-1) if weights else scores
+
+    def largest(self, tile: Tensor) -> Tensor:
+        """Return the largest score of each row of a tile; no gradient passes it."""
+        return tile.detach().amax(dim=-1, keepdim=True)
+
+
+class OnlineSoftmaxInGraph(OnlineSoftmax):
+    """Leaves the running maximum in the graph, where gradients pass it once for each tile."""
+
+    def largest(self, tile: Tensor) -> Tensor:
+        """Return the largest score of each row of a tile."""
+        return tile.amax(dim=-1, keepdim=True)
+
+
+class JoinedTiles(MultiHeadAttention):
+    """Takes a softmax of each tile of keys, and weighs the tiles by their sums (split-K, flash decoding)."""
+
+    tile = 64
+
+    def scaled_dot_product_attention(
+        self, Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """softmax(Q K^T / sqrt(d_k)) V, and the weights."""
+        scores = self.scores(Q, K)
+        if not scores.shape[-1]:
+            return torch.zeros_like(Q), scores
+        if mask is not None:
+            scores = scores.masked_fill(mask == 0, -torch.inf)
+        peaks, totals, contexts, powers = [], [], [], []
+        for s, v in zip(
+            torch.split(scores, self.tile, dim=-1), torch.split(V, self.tile, dim=-2), strict=True
+        ):
+            peak = s.amax(dim=-1, keepdim=True)
+            power = torch.exp(s - torch.where(peak.isfinite(), peak, 0.0))
+            kept = self.drop(power)
+            peaks.append(peak)
+            totals.append(power.sum(dim=-1, keepdim=True))
+            contexts.append(kept @ v)
+            powers.append(kept)
+        largest = torch.cat(peaks, dim=-1).amax(dim=-1, keepdim=True)
+        level = torch.where(largest.isfinite(), largest, 0.0)
+        shares = [torch.exp(peak - level) for peak in peaks]
+        total = torch.stack([one * share for one, share in zip(totals, shares, strict=True)]).sum(dim=0)
+        total = torch.where(total == 0, 1.0, total)
+        context = torch.stack([one * share for one, share in zip(contexts, shares, strict=True)]).sum(dim=0)
+        weights = torch.cat([one * share for one, share in zip(powers, shares, strict=True)], dim=-1)
+        return context / total, weights / total
 
 
 class ChunkedQueries(MultiHeadAttention):

@@ -122,6 +122,27 @@ def test_a_wrong_gradient_that_is_finite_is_not_called_infinite(wrong):
     assert verdict_on(wrong, "GRAD-FINITE").status == "pass"
 
 
+def worst_on_many_keys(implementation, dtype):
+    adapter = adapt(implementation)
+    declaration = adapter.declare()
+    attend = Attend(InProcess(adapter), declaration, declaration.conventions)
+    call = Case(2, 2, 4097, 2, 2, mask="keys", dtype=dtype).call
+    return max(gradient.distance() for gradient in gradients.with_loss(attend, call).gradients)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16"])
+@pytest.mark.parametrize("style", ["SoftmaxByHand", "OnlineSoftmaxInGraph", "JoinedTiles"])
+def test_gradients_that_pass_a_maximum_stay_within_the_bound(style, dtype):
+    from headcheck.reference.styles import on_torch
+
+    assert worst_on_many_keys(getattr(on_torch, style), dtype) < 0.7
+
+
+@pytest.mark.parametrize("wrong", [ValueDetached, ScoresDoubled, RowSumForgotten, QueryBiasDetached])
+def test_a_wrong_gradient_of_many_keys_lies_outside(wrong):
+    assert worst_on_many_keys(wrong, "float32") > 1.0
+
+
 def test_an_empty_row_that_leaks_into_other_rows_gradients_is_caught():
     class Leaking(MultiHeadAttention):
         """Gives a row without a key the gradient of the rows beside it."""
