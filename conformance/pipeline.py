@@ -32,7 +32,9 @@ def misshapen(stage: str, shape: Shape, case: Case, split: Split) -> Misshapen |
             return None
         return Misshapen(f"expected d_model={d_model} on its last axis", f"found[-1] == {d_model}")
     lawful = _lawful(stage, case, split)
-    axes = {"scores": "B h n n", "weights": "B h n n", "output": "B n d"}.get(stage, split).split()
+    axes = {"scores": "B h n k", "weights": "B h n k", "output": "B n d"}.get(stage, split).split()
+    if stage == "split":
+        axes = ["k" if axis == "n" else axis for axis in axes]
     if not lawful or any(_some(shape, whole, axes) for whole in lawful):
         return None
     expected = "expected " + " or ".join(map(str, sorted(lawful)))
@@ -54,8 +56,11 @@ def _lawful(stage: str, case: Case, split: Split) -> set[Shape]:
 
 
 def _some(shape: Shape, whole: Shape, axes: list[str]) -> bool:
-    """Return whether a stage was seen for some examples, queries or keys: tile after tile is lawful."""
+    """Return whether a stage was seen for some examples, queries or keys: tile after tile is lawful.
+
+    Keys, the axis "k", may also be more than there are: the last tile of them is padded.
+    """
     return len(shape) == len(whole) and all(
-        0 < size <= full if axis in {"B", "n"} else size == full
+        size > 0 if axis == "k" else 0 < size <= full if axis in {"B", "n"} else size == full
         for size, full, axis in zip(shape, whole, axes, strict=False)
     )

@@ -22,6 +22,20 @@ class TileAfterTile(MultiHeadAttention):
         return self.attend(weights, V), weights
 
 
+class PaddedToATile(MultiHeadAttention):
+    """Fills the last tile of eight keys up with zeros, which no query may see."""
+
+    def scaled_dot_product_attention(
+        self, Q: np.ndarray, K: np.ndarray, V: np.ndarray, mask: Any = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        n_k = K.shape[2]
+        K, V = (np.pad(x, ((0, 0), (0, 0), (0, -n_k % 8), (0, 0))) for x in (K, V))
+        allowed = np.zeros((len(Q), self.num_heads, Q.shape[2], K.shape[2]), dtype=bool)
+        allowed[..., :n_k] = True if mask is None else mask
+        weights = self.softmax(self.scores(Q, K), allowed)
+        return self.attend(weights, V), weights[..., :n_k]
+
+
 class DropsMasksThatBlockNothing(MultiHeadAttention):
     """Makes None of a mask that blocks nothing, and refuses what has neither two nor four axes."""
 
@@ -33,7 +47,7 @@ class DropsMasksThatBlockNothing(MultiHeadAttention):
         return super().allowed(Q, K, V, mask, is_causal)
 
 
-@pytest.mark.parametrize("right", [TileAfterTile, DropsMasksThatBlockNothing])
+@pytest.mark.parametrize("right", [TileAfterTile, PaddedToATile, DropsMasksThatBlockNothing])
 def test_is_left_in_peace(right: type) -> None:
     run = check(right, profile="standard", only=["SHAPE-*", "MASK-*", "PURE-*"], raises=False)
     broken = {one.requirement: one.message for one in run.verdicts if one.status is Status.FAIL}
