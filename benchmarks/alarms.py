@@ -9,19 +9,23 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from time import process_time
+from multiprocessing import get_context
+from resource import RUSAGE_CHILDREN, getrusage
 
 from headcheck.adapters.protocol import Adapter, Declaration
 from headcheck.adapters.subjects import load
 from headcheck.engine import Judgement, Subject
-from headcheck.pool import PROFILES, Profile
+from headcheck.pool import PROFILES
 from headcheck.selftest import CAUGHT, candidates
 from headcheck.session import InProcess
-from headcheck.specification import Requirement, select
+from headcheck.specification import select
 from headcheck.verdicts import Status
+
+TURNS_A_PROCESS = 100
 
 
 class Only(InProcess):
@@ -37,44 +41,48 @@ class Only(InProcess):
 
 
 @dataclass(frozen=True)
-class Run:
-    """What one judgement of a right style came to."""
+class Turn:
+    """A right style to judge on one seed: by which requirements, and in which number format alone."""
 
     style: str
     seed: int
-    dtype: str  # the one that was judged alone; empty where they took turns
+    dtype: str  # empty where they take turns
+    profile: str
+    only: tuple[str, ...]
+
+    def judged(self) -> Run:
+        adapter = load(self.style)
+        session = Only(adapter, self.dtype) if self.dtype else InProcess(adapter)
+        judgement = Judgement(Subject(self.style, session), PROFILES[self.profile], self.seed, prove=False)
+        error = judgement.prepare().error
+        if error:
+            return Run(self, Counter(), (error,))
+        verdicts = [judgement.judge(one) for one in select(self.only) if not one.deep]
+        accused = [f"{one.requirement}: {one.message}" for one in verdicts
+                   if one.status in CAUGHT or one.status is Status.HARNESS_ERROR]  # fmt: skip
+        return Run(self, Counter(one.status for one in verdicts), tuple(accused))
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one judgement of a right style came to."""
+
+    turn: Turn
     counts: Counter[Status]
     accused: tuple[str, ...]
 
 
-def judged(style: str, session: InProcess, dtype: str, profile: Profile, seed: int,
-           requirements: tuple[Requirement, ...]) -> Run:  # fmt: skip
-    judgement = Judgement(Subject(style, session), profile, seed, prove=False)
-    error = judgement.prepare().error
-    verdicts = [judgement.judge(requirement) for requirement in requirements] if not error else []
-    accused = [f"{one.requirement}: {one.message}" for one in verdicts
-               if one.status in CAUGHT or one.status is Status.HARNESS_ERROR]  # fmt: skip
-    counts = Counter(one.status for one in verdicts)
-    return Run(style, seed, dtype, counts, tuple([error] if error else accused))
-
-
-def runs(
-    styles: Sequence[str],
-    requirements: tuple[Requirement, ...],
-    profile: Profile,
-    seeds: range,
-    *,
-    alone: bool,
-) -> Iterator[Run]:
+def turns(options: argparse.Namespace) -> Iterator[Turn]:
     """Yield every style on every seed, seeds in turn: what is stopped early has seen every style."""
-    dtypes = {style: load(style).declare().dtypes for style in styles}
-    for seed in seeds:
+    first, last = options.seeds
+    every = [one for one in candidates(options.frameworks) if not one.meant]
+    styles = [one.subject for one in every if fnmatchcase(one.name, options.styles)]
+    alone = options.dtypes == "alone"
+    dtypes = {style: load(style).declare().dtypes if alone else ("",) for style in styles}
+    for seed in range(first, last + 1):
         for style in styles:
-            if not alone:
-                yield judged(style, InProcess(load(style)), "", profile, seed, requirements)
-                continue
             for dtype in dtypes[style]:
-                yield judged(style, Only(load(style), dtype), dtype, profile, seed, requirements)
+                yield Turn(style, seed, dtype, options.profile, tuple(options.only))
 
 
 def main() -> None:
@@ -85,26 +93,25 @@ def main() -> None:
     parser.add_argument("--styles", default="*", metavar="GLOB", help="of those whose names match")
     parser.add_argument("--only", nargs="+", default=(), metavar="GLOB", help="by these requirements")
     parser.add_argument("--profile", choices=tuple(PROFILES), default="smoke")
+    parser.add_argument("--jobs", type=int, default=1)
     options = parser.parse_args()
-    first, last = options.seeds
-    warnings.simplefilter("ignore")  # what NumPy says of infinities is not news
     total: Counter[Status] = Counter()
-    count, alarms, seed = 0, 0, first
-    requirements = tuple(one for one in select(options.only) if not one.deep)
-    every = [one for one in candidates(options.frameworks) if not one.meant]
-    styles = [one.subject for one in every if fnmatchcase(one.name, options.styles)]
-    sought = runs(styles, requirements, PROFILES[options.profile], range(first, last + 1),
-                  alone=options.dtypes == "alone")  # fmt: skip
-    for run in sought:
-        if run.seed != seed:
-            print(f"up to seed {seed}: {alarms} alarms in {total.total()} verdicts", flush=True)
-            seed = run.seed
-        count, total, alarms = count + 1, total + run.counts, alarms + len(run.accused)
-        for message in run.accused:
-            print(f"{run.style} seed {run.seed} {run.dtype}: {message}", flush=True)
+    count, alarms, (seed, _) = 0, 0, options.seeds
+    # A process keeps what JAX compiles, until the system gives it no more: no process judges many.
+    with ProcessPoolExecutor(options.jobs, get_context("spawn"), warnings.simplefilter, ("ignore",),
+                             max_tasks_per_child=TURNS_A_PROCESS) as processes:  # fmt: skip
+        for run in processes.map(Turn.judged, turns(options)):
+            turn = run.turn
+            if turn.seed != seed:
+                print(f"up to seed {seed}: {alarms} alarms in {total.total()} verdicts", flush=True)
+                seed = turn.seed
+            count, total, alarms = count + 1, total + run.counts, alarms + len(run.accused)
+            for message in run.accused:
+                print(f"{turn.style} seed {turn.seed} {turn.dtype}: {message}", flush=True)
     shown = ", ".join(f"{number} {status.value}" for status, number in total.most_common())
     print(f"{alarms} alarms in {total.total()} verdicts ({shown})")
-    print(f"of {count} judgements at {options.profile}, {process_time():.0f} s of CPU")
+    used = getrusage(RUSAGE_CHILDREN)
+    print(f"of {count} judgements at {options.profile}, {used.ru_utime + used.ru_stime:.0f} s of CPU")
 
 
 if __name__ == "__main__":
