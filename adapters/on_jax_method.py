@@ -185,7 +185,7 @@ class Method:
                 Compiled(attend)(Path(build, Variant(TRIAL)), inputs)
         except ValueError:  # XLA's
             return False
-        except Exception:  # judged where it is met again
+        except trial.RAISED:  # judged where it is met again
             return True
         return True
 
@@ -237,7 +237,7 @@ class Method:
             return bool(said)
         try:
             return sequences.looks_ahead(self._result(), self._objects.size) is False
-        except Exception:  # judged where it is met again
+        except trial.RAISED:  # judged where it is met again
             return False
 
     def _result(self) -> trial.Run:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .discovery import Matched
 from .protocol import Build, Call
-from .trial import SHAPES, Run, alike, last_blocked, runs, trial_call
+from .trial import RAISED, SHAPES, Run, alike, last_blocked, runs, trial_call
 
 Memory = Literal["keys", "ignored", "none"]  # what holds keys and values, what changes nothing, neither
 
@@ -43,7 +43,7 @@ def role_of_memory(run: Run, build: Build, *, masked: bool) -> Memory:
         )
         try:
             plain, mixed, read = (run(one).output for one in calls)
-        except Exception:  # met again, and judged, where the other length runs
+        except RAISED:  # met again, and judged, where the other length runs
             continue
         if plain is None or mixed is None or read is None:
             break

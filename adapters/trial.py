@@ -24,6 +24,7 @@ SHAPES = (
 KEPT = ("attn", "attn_weights", "attention_weights", "attn_probs", "attention_probs")
 
 Run = Callable[[Call], Result]
+RAISED = (Exception, SystemExit)  # what a call on trial may raise; Ctrl-C is for the user
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,7 @@ def adds_floats(run: Run, call: Call, taken: Conventions) -> bool:
     forms: tuple[MaskForm, ...] = ("bool", "float", "additive")
     try:
         outputs = [run(replace(call, mask=Mask(blocking, form))).output for form in forms]
-    except Exception:  # judged where it is met again
+    except RAISED:  # judged where it is met again
         return False
     plain, number, added = (np.zeros(0) if output is None else output for output in outputs)
     return alike(added, plain) and not alike(number, plain)
@@ -151,7 +152,7 @@ def only_added(run: Run, call: Call, taken: Conventions) -> bool:
 
     try:
         return blocks("additive") and not blocks("bool")
-    except Exception:  # judged where it is met again
+    except RAISED:  # judged where it is met again
         return False
 
 
@@ -164,7 +165,7 @@ def runs(run: Run, call: Call) -> bool:
     """Return whether a call gives an output of the right shape."""
     try:
         result = run(call)
-    except Exception:  # refused: a wrong implementation's other exceptions are met again, and judged, later
+    except RAISED:  # refused: a wrong implementation's other exceptions are met again, and judged, later
         return False
     return result.output is not None and result.output.shape == call.query.shape
 

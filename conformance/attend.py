@@ -38,6 +38,11 @@ class Attend:
         """The subject's name, "" where it cannot be loaded by one."""
         return self._session.reference
 
+    @property
+    def timeout(self) -> float:
+        """Seconds after which one call is stopped."""
+        return self._session.timeout
+
     def __call__(self, *calls: Call) -> list[Observation]:
         """Make each call on a fresh module; Broken where one raises."""
         observations = self.outcomes(*calls)

@@ -32,6 +32,7 @@ class Plan:
     profile: Profile
     seed: int = 0
     strict: bool = False
+    timeout: float = 60.0  # seconds after which a session stops one call
     problems: tuple[str, ...] = ()
     unusable: Mapping[str, str] = field(default_factory=dict)  # subject -> why it could not be found
     replayed: Mapping[tuple[str, str], Sequence[Case]] = field(default_factory=dict)
@@ -77,6 +78,7 @@ def carry_out(plan: Plan, open_session: Open, on_event: Callable[[Event], None] 
         full=plan.full,
         complete=complete,
         strict=plan.strict,
+        timeout=plan.timeout,
         problems=plan.problems,
     )
 

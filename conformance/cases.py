@@ -205,7 +205,15 @@ class Case:
             fits, words = FIELDS[name]
             if not fits(value):
                 raise ValueError(f"{name} is {value!r:.80}; expected {words}")
-        return cls(**record)
+        case = cls(**record)
+        longest = max(case.n_q, case.n_k)
+        maps, rows = case.num_heads * case.n_q * case.n_k, longest * case.d_model
+        largest = max(case.batch * maps, case.batch * rows, case.d_model**2)
+        if largest > LARGEST_ARRAY:
+            raise ValueError(
+                f"{case} makes an array of {largest:.3g} numbers; at most {LARGEST_ARRAY:.3g} can be judged"
+            )
+        return case
 
     def __str__(self) -> str:
         sizes = f"B={self.batch}, n_q={self.n_q}, n_k={self.n_k}"
@@ -229,6 +237,8 @@ def _among(values: tuple[Any, ...]) -> tuple[Callable[[Any], bool], str]:
 def _at_least(least: int) -> tuple[Callable[[Any], bool], str]:
     return lambda value: type(value) is int and value >= least, f"a whole number from {least} up"
 
+
+LARGEST_ARRAY = 2**27  # numbers; the oracle holds ten like it, a gigabyte each in float64
 
 # What each field of a record may hold: the test, and the words for it.
 FIELDS: Mapping[str, tuple[Callable[[Any], bool], str]] = {

@@ -231,7 +231,7 @@ class Judgement:
                 error.add_note(f"on {case}")
                 raise
             tried += 1
-            situations.update(case.situations())
+            situations.update([] if requirement.once else case.situations())
             if failure is not None and self._excused(requirement, attend, case):
                 excused += 1
             elif failure is not None and self._is_of_weights(requirement, failure):

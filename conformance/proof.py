@@ -14,6 +14,7 @@ from .scripts import script
 from .specification import Requirement
 from .verdicts import Evidence, Nested
 
+SIZES = ("batch", "n_q", "n_k", "num_heads", "d_k")  # of a case
 LARGEST_RECORDED = 4096  # elements of an array that a record keeps whole
 
 
@@ -28,7 +29,7 @@ def evidence(
     if actual is not None and expected is not None and bound is not None and actual.size:
         index, error, ratio = worst(actual, expected, bound)
     return Evidence(
-        case=case.as_record(),
+        case=recorded(case, failure) if of_its_own else case.as_record(),
         case_text=of_call(failure) if of_its_own else described(case, failure),
         quantity=failure.quantity,
         expected=nested(expected, index),
@@ -41,10 +42,23 @@ def evidence(
         replay=" ".join(
             ["headcheck run", quote(subject), "--no-html --only", requirement.id]
             + ([] if of_its_own else ["--case", quote(case.compact())])
+            + (["--timeout", f"{attend.timeout:g}"] if failure.kind == "timeout" else [])
         ),
         grounds=tuple(failure.grounds.split(" and ")),
         variant=failure.call.variant if failure.call else "",
     )
+
+
+def recorded(case: Case, failure: Failure) -> dict[str, Any]:
+    """Return the case with the sizes of the call that went wrong, those that a case can have."""
+    call, whole = failure.call, case.as_record()
+    rest = {name: value for name, value in whole.items() if name not in SIZES}
+    if call is None:
+        return rest
+    build, (batch, n_q, _) = call.build, call.query.shape
+    sizes = (batch, n_q, call.key.shape[1], build.num_heads, build.d_model // max(build.num_heads, 1))
+    named = {name: size for name, size in zip(SIZES, sizes, strict=True) if size > 0}
+    return {**rest, **named, "bias": build.bias, "dtype": build.dtype}
 
 
 def described(case: Case, failure: Failure) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from math import inf
 from time import process_time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
@@ -24,6 +25,7 @@ class Session(ABC):
     """A subject that can be asked.  Arrays, names and declarations go in and come back."""
 
     reference = ""  # the subject's name, where another process could load it by that
+    timeout = inf  # seconds after which one call is stopped
 
     @abstractmethod
     def _perform(self, verb: str, *arguments: Any, **options: Any) -> Any: ...
@@ -92,7 +94,7 @@ class Isolated(Session):
 
     def __init__(self, reference: str, *, timeout: float = 60.0):
         self.reference = reference
-        self._timeout = timeout
+        self.timeout = timeout
         self._untried = False  # a call on trial has ended a worker
         self._start()
         self._ask("declare")
@@ -137,7 +139,7 @@ class Isolated(Session):
             self._ask("declare")
         self._declaring = False
         try:
-            return cast("Declaration", self._answer(max(TRIALS * self._timeout, LEAST)))
+            return cast("Declaration", self._answer(max(TRIALS * self.timeout, LEAST)))
         except (Crashed, TimedOut):
             if self._untried:
                 raise
@@ -151,7 +153,7 @@ class Isolated(Session):
 
     def _perform(self, verb: str, *arguments: Any, **options: Any) -> Any:
         self._ask(verb, *arguments, **options)
-        return self._answer(self._timeout)
+        return self._answer(self.timeout)
 
     def close(self) -> None:
         """End the worker."""

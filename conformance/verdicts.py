@@ -135,6 +135,7 @@ class Run:
     full: bool = True  # every applicable MUST was run, on more than the few examples of smoke
     complete: bool = True
     strict: bool = False
+    timeout: float = 60.0  # seconds after which one call was stopped
     problems: tuple[str, ...] = ()  # what is wrong with the run's own inputs, e.g. an expired known failure
 
     def of(self, subject: str) -> tuple[Verdict, ...]:

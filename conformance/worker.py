@@ -11,13 +11,17 @@ import os
 import signal
 import sys
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as OutOfTime
+from contextlib import contextmanager
 from pkgutil import resolve_name
+from time import monotonic
 from typing import Any
 
 from headcheck.adapters.errors import SubjectError
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
+
+GLANCE = 1.0  # seconds between two looks at a process that does not answer
 
 
 class Crashed(Exception):
@@ -39,6 +43,8 @@ class Worker:
             initargs=(os.getcwd(), list(sys.path)),
         )
         self._open: deque[ProcessFuture[Any]] = deque()
+        with _undisturbed():  # the pool starts the process with its first task
+            self._number = self._pool.schedule(os.getpid)
 
     def ask(self, function: str, *arguments: Any) -> None:
         """Put a question, without waiting for the answer; the function is given as "module:name"."""
@@ -51,11 +57,7 @@ class Worker:
         the function does, and RuntimeError where it raises anything else.
         """
         future = self._open.popleft()
-        try:
-            error = future.exception(timeout)
-        except OutOfTime:
-            self.stop()
-            raise TimedOut(f"no answer within {timeout:g} s") from None
+        error = self._end(future, timeout)
         if isinstance(error, ProcessExpired):
             self.stop()
             raise Crashed(_death(error.exitcode))
@@ -65,10 +67,48 @@ class Worker:
             raise RuntimeError(f"the worker failed: {type(error).__name__}: {error}") from error
         return future.result()
 
+    def _end(self, future: ProcessFuture[Any], timeout: float) -> BaseException | None:
+        """Wait for the end of a question, and return the exception that it ended in, if any.
+
+        A process that exits with status 0 in the middle of one is not Pebble's concern: it starts the next.
+        """
+        until = monotonic() + timeout
+        while (left := until - monotonic()) > 0:
+            gone = self._has_ended()
+            try:
+                return future.exception(min(GLANCE, left))
+            except OutOfTime:
+                if gone:  # since before a whole glance, in which Pebble would have told of any other status
+                    self.stop()
+                    raise Crashed(_death(0)) from None
+        self.stop()
+        raise TimedOut(f"no answer within {timeout:g} s")
+
+    def _has_ended(self) -> bool:
+        number = self._number
+        running = {process.pid for process in multiprocessing.active_children()}
+        return number.done() and number.exception() is None and number.result() not in running
+
     def stop(self) -> None:
         """End the process, in the middle of an answer where it is."""
         self._pool.stop()  # type: ignore[no-untyped-call]
         self._pool.join()  # not in a thread: pipes opened meanwhile could get the numbers of those it closes
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let threads and processes that start inside never hear of Ctrl-C, which is for this process to answer.
+
+    A process that is just starting would answer with a traceback.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def call(function: str, *arguments: Any) -> Any:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -124,7 +124,10 @@ def softmax(
         powers = arithmetic.softened(np.exp(blocked - np.where(empty, 0.0, peak)))
         total = arithmetic.denominator(powers)
         weights = arithmetic.normalised(powers / np.where(empty, 1.0, total), scores)
-    fill = 0.0 if empty_row == "zeros" else 1.0 / scores.shape[-1]
+    n_k = scores.shape[-1]
+    fill = np.asarray(0.0 if empty_row == "zeros" else 1.0 / n_k)
+    if empty.any():  # exp(s - log sum exp s) is e^-log(n_k) where scores are alike
+        fill = arithmetic.normalised(np.broadcast_to(fill, weights.shape), np.asarray(max(1.0, log(n_k))))
     return arithmetic.softened(np.where(empty, fill, weights))
 
 

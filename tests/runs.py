@@ -280,5 +280,6 @@ def any_run(draw: st.DrawFn) -> Run:
         full=draw(st.booleans()),
         complete=draw(st.booleans()),
         strict=draw(st.booleans()),
+        timeout=draw(st.floats(0.1, 600.0)),
         problems=draw(lists),
     )

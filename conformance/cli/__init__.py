@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import signal
 import sys
 from importlib import import_module
 from typing import Any
@@ -62,6 +63,11 @@ def group() -> None:
     """
 
 
+def _interrupted(number: int, frame: object) -> None:
+    """End as Ctrl-C does, so that what is judged already is reported; a job's time limit asks to end so."""
+    raise KeyboardInterrupt
+
+
 def main() -> None:
     """Run the command line and exit with its status."""
     for pool in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -70,6 +76,7 @@ def main() -> None:
     # What Hypothesis keeps of the modules it has read would lie in the user's repository.
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     os.environ.setdefault("HYPOTHESIS_STORAGE_DIRECTORY", os.path.join(home, "headcheck", "hypothesis"))
+    signal.signal(signal.SIGTERM, _interrupted)
     try:
         status = group.main(standalone_mode=False)
     except click.exceptions.Abort:

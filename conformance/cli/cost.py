@@ -37,7 +37,7 @@ _INDENTED: dict[str, Any] = {"initial_indent": "  ", "subsequent_indent": "    "
               help="Number of heads in the table.")  # fmt: skip
 @click.option("--seq-len", type=click.IntRange(min=1), metavar="N", default=10, show_default=True,
               help="Sequence length in the table.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", default=60.0, show_default=True,
+@click.option("--timeout", type=Seconds(), metavar="SECONDS", default=60.0, show_default=True,
               help="The longest that one call may take.")  # fmt: skip
 @click.pass_context
 def command(

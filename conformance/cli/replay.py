@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .usage import Misuse, UsageCommand, echo, quoting, say
+from .usage import Misuse, Seconds, UsageCommand, echo, quoting, say
 
 if TYPE_CHECKING:
     from ..session import Session
-    from ..verdicts import Verdict
+    from ..verdicts import Run, Verdict
 
 FIXED, STILL_FAILING, CANNOT = "fixed", "still failing", "cannot be built"
 STILL_DEVIATING = "still deviating"  # from a SHOULD, which fails nothing
@@ -23,12 +23,12 @@ STILL_DEVIATING = "still deviating"  # from a SHOULD, which fails nothing
 @click.argument("id", required=False)
 @click.option("--subject", metavar="SUBJECT", help="Only the failures of this subject.")
 @click.option("--script", is_flag=True, help="Print the scripts instead of running anything.")
-@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", default=60.0, show_default=True,
-              help="The longest that one call may take.")  # fmt: skip
+@click.option("--timeout", type=Seconds(), metavar="SECONDS",
+              help="The longest that one call may take.  [default: as when it failed]")  # fmt: skip
 @click.option("--isolate/--no-isolate", default=True, show_default=True,
               help="Run each subject in a process of its own.")  # fmt: skip
 def command(
-    results: Path, id: str | None, subject: str | None, script: bool, timeout: float, isolate: bool
+    results: Path, id: str | None, subject: str | None, script: bool, timeout: float | None, isolate: bool
 ) -> int:
     """Run the recorded failures again, all of RESULTS.json or those of one requirement.
 
@@ -41,6 +41,7 @@ def command(
         run = read(results)
     except RecordError as error:
         raise Misuse(str(error)) from None
+    _known(run, id, subject)
     failures = [verdict for verdict in run.verdicts if failed(verdict)]
     verdicts = [
         verdict
@@ -56,7 +57,9 @@ def command(
         return _print_scripts(verdicts)
     outcomes = []
     with quoting():
-        for verdict, outcome, why in _replayed(verdicts, timeout, strict=run.strict, isolate=isolate):
+        for verdict, outcome, why in _replayed(
+            verdicts, timeout or run.timeout, strict=run.strict, isolate=isolate
+        ):
             say(f"{verdict.subject}  {verdict.requirement}  {outcome}{f': {why}' if why else ''}")
             outcomes.append(outcome)
     counts = ((outcomes.count(word), word) for word in (FIXED, STILL_FAILING, STILL_DEVIATING, CANNOT))
@@ -64,6 +67,19 @@ def command(
     if CANNOT in outcomes:
         return 4
     return 1 if STILL_FAILING in outcomes else 0
+
+
+def _known(run: Run, id: str | None, subject: str | None) -> None:
+    """Raise Misuse for a requirement or a subject that neither the run nor headcheck knows."""
+    from ..specification import specification
+    from .run import nearest
+
+    subjects = [one.name for one in run.subjects]
+    if subject is not None and subject not in subjects:
+        raise Misuse(f"no subject {subject!r} in these results; expected one of {', '.join(subjects)}")
+    ids = {one.id for one in run.requirements} | {one.id for one in specification()}
+    if id is not None and id.upper() not in ids:
+        raise Misuse(f"no requirement {id!r}{nearest(id, sorted(ids))}")
 
 
 def _print_scripts(verdicts: Sequence[Verdict]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .settings import settings
-from .usage import Misuse, UsageCommand, say, show
+from .usage import Misuse, Seconds, UsageCommand, say, show
 
 if TYPE_CHECKING:
     from ..campaign import Plan
@@ -67,7 +68,7 @@ class RunCommand(UsageCommand):
 @click.option("--output", multiple=True, metavar="FORMAT=FILE",
               help="Write json, html, junit, sarif, github, summary, gitlab, badge or badge-svg; "
               "may be repeated.")  # fmt: skip
-@click.option("--timeout", type=click.FloatRange(min=0.1), metavar="SECONDS", default=60.0, show_default=True,
+@click.option("--timeout", type=Seconds(), metavar="SECONDS", default=60.0, show_default=True,
               help="The longest that one call may take.")  # fmt: skip
 @click.option("--isolate/--no-isolate", default=True, show_default=True,
               help="Run each subject in a process of its own, so a crash ends nothing else.")  # fmt: skip
@@ -209,7 +210,7 @@ def planned(
     profile = KNOWN[options["profile"]]
     for glob in (*options["only"], *options["skip"]):
         if not select(only=[glob]):
-            raise Misuse(f"no requirement matches {glob!r}{_nearest(glob, [r.id for r in specification()])}")
+            raise Misuse(f"no requirement matches {glob!r}{nearest(glob, [r.id for r in specification()])}")
     requirements = tuple(
         requirement
         for requirement in select(options["only"], options["skip"])
@@ -232,12 +233,13 @@ def planned(
             raise Misuse(f"--case: {error}") from None
         replayed |= {(name, requirement.id): (case,) for name in names for requirement in requirements}
     return Plan(
-        tuple(names), requirements, profile, options["seed"], options["strict"],
+        tuple(names), requirements, profile, options["seed"], options["strict"], options["timeout"],
         unusable=unusable, replayed=replayed,
     )  # fmt: skip
 
 
-def _nearest(glob: str, known: Sequence[str]) -> str:
+def nearest(glob: str, known: Sequence[str]) -> str:
+    """Return the end of a message on what is unknown: which requirements were probably meant."""
     from difflib import get_close_matches
 
     near = get_close_matches(glob.upper(), known, n=3)
@@ -290,14 +292,21 @@ def _report(run: Run, outputs: list[tuple[str, Path]], options: dict[str, Any]) 
 
     from ..campaign import exit_status
 
-    show(run, quiet=options["quiet"])
-    for form, path in outputs:
+    unwritten = []
+    for form, path in outputs:  # before anything is printed: who reads that may stop before its end
         try:
             path.write_text(render(form, run), encoding="utf-8")
         except OSError as error:
-            say(f"headcheck: cannot write {path}: {error.strerror}", to_stderr=True)
-            return 3
-        if form == "html" and not options["quiet"]:
+            unwritten.append(f"headcheck: cannot write {path}: {error.strerror}")
+    try:
+        show(run, quiet=options["quiet"])
+        if not (options["no_html"] or options["quiet"] or unwritten):
             scripts = any(verdict.evidence and verdict.evidence.script for verdict in run.verdicts)
+            path = options["html"] or DEFAULT_REPORT
             say(f"Report{', with a script for each failure' if scripts else ''}: {path}")
-    return exit_status(run)
+        sys.stdout.flush()
+    except (BrokenPipeError, SystemExit):  # `| head` has seen enough, and rich ends; the result is the same
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    for line in unwritten:
+        say(line, to_stderr=True)
+    return 3 if unwritten else exit_status(run)

@@ -51,6 +51,20 @@ def show(run: Run, *, quiet: bool) -> None:
         print_run(run, Console(highlight=False), quiet=quiet)
 
 
+class Seconds(click.FloatRange):
+    """A time limit: at least a tenth of a second, and at most a day, which nan and inf are not."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0.1, max=86_400.0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the seconds; what is not a number is in no range."""
+        seconds = super().convert(value, param, ctx)
+        if seconds != seconds:
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return seconds
+
+
 class Group(click.Group):
     """A group of commands that answers its bare name with its help."""
 
