@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 from headcheck.adapters.declared import to_declare
-from headcheck.adapters.protocol import Call
+from headcheck.adapters.protocol import Call, Conventions
 
 from .attend import Attend
 from .expectation import Expectation
@@ -40,13 +40,28 @@ def matches(failure: Failure, attend: Attend) -> tuple[str, ...]:
     if _within(actual, exact, lawful):
         return ()
     explained = []
+    if attend.declaration.framework == "numpy" and _within(actual, _turned(expectation, quantity), lawful):
+        explained.append("every weight is stored (out, in)" + to_declare("stored", "out in"))
     for name, words in _known():
         answer = _answer(name, call, expectation, quantity)
         if answer is not None and answer.shape == actual.shape and _within(actual, answer, lawful):
-            other = "attend" if conventions.mask_true == "block" else "block"
-            meant = name == "MaskInverted" and usual  # one form alone that is inverted is no convention
-            explained.append(words + (to_declare("mask_true", other) if meant else ""))
+            explained.append(_declarable(conventions, words) if name == "MaskInverted" and usual else words)
     return tuple(dict.fromkeys(explained))[:MOST]
+
+
+def _declarable(conventions: Conventions, words: str) -> str:
+    """Return a convention that may be meant, of a mask in its usual form: one form alone is no convention."""
+    if conventions.mask_true == "block":
+        return "True allows and False blocks" + to_declare("mask_true", "attend")
+    return words + to_declare("mask_true", "block")
+
+
+def _turned(expectation: Expectation, quantity: Literal["output", "weights"]) -> np.ndarray:
+    """Return what is right for weights that are stored (out, in), as arrays of no framework may be."""
+    held = expectation.parameters
+    turned = replace(held, W_q=held.W_q.T, W_k=held.W_k.T, W_v=held.W_v.T, W_o=held.W_o.T)
+    exact: np.ndarray = getattr(replace(expectation, parameters=turned).exact, quantity)
+    return exact
 
 
 def _observed(failure: Failure, attend: Attend) -> tuple[Literal["output", "weights"], np.ndarray | None]:

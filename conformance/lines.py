@@ -90,15 +90,23 @@ def pasteable(lines: Sequence[str]) -> list[str]:
     return kept
 
 
-def refused(lines: Sequence[str], message: str, *, never: str = "", then: Sequence[str] = SAYS) -> list[str]:
+def refused(
+    lines: Sequence[str],
+    message: str,
+    *,
+    call: bool = False,
+    never: str = "",
+    then: Sequence[str] = SAYS,
+) -> list[str]:
     """Return a script that fails with the message, where there is one, unless what it does is refused.
 
-    Whatever making the module or the call raises refuses it, as it does when judged, but for an exception of
-    the type ``never``; ``then`` are lines on the one that came, ``error``.
+    That is the last call alone where ``call`` says so, else whatever making the module or the call raises;
+    an exception of the type ``never`` refuses nothing.  ``then`` are lines on the one that came, ``error``.
     """
     tried = [line for line in as_returned(lines) if line]
     made = (i for i, line in enumerate(tried) if line.startswith("module = "))
-    start = next(made, sum(line.startswith(IMPORTS) for line in tried))
+    imported = sum(line.startswith(IMPORTS) for line in tried)
+    start = _start(tried) if call else next(made, imported)
     return [
         *tried[:start],
         "try:",

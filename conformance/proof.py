@@ -16,6 +16,7 @@ from .verdicts import Evidence, Nested
 
 SIZES = ("batch", "n_q", "n_k", "num_heads", "d_k")  # of a case
 LARGEST_RECORDED = 4096  # elements of an array that a record keeps whole
+EXCERPT = 64  # rows and columns of a larger one that it keeps
 
 
 def evidence(
@@ -28,6 +29,8 @@ def evidence(
     error, ratio = None, None
     if actual is not None and expected is not None and bound is not None and actual.size:
         index, error, ratio = worst(actual, expected, bound)
+        if actual.size > LARGEST_RECORDED:  # then parts are recorded, of all three the same one
+            expected, bound = (np.broadcast_to(array, actual.shape) for array in (expected, bound))
     return Evidence(
         case=recorded(case, failure) if of_its_own else case.as_record(),
         case_text=of_call(failure) if of_its_own else described(case, failure),
@@ -97,10 +100,17 @@ def worst(
 
 
 def nested(array: np.ndarray | None, index: tuple[int, ...]) -> Nested:
-    """Return an array as nested lists; of a large one, the last two axes around the worst element."""
+    """Return an array as nested lists; of a large one, what is around an element in its last two axes."""
     if array is None:
         return None
-    if array.size > LARGEST_RECORDED and len(index) == array.ndim:
-        array = array[index[:-2]][-64:, -64:] if array.ndim >= 2 else array[:LARGEST_RECORDED]
+    if array.size > LARGEST_RECORDED:
+        centre = index if len(index) == array.ndim else (0,) * array.ndim
+        around = [_around(i, n) for i, n in zip(centre, array.shape, strict=True)]
+        array = array[(*centre[:-2], *around[-2:])]
     result: Any = array.tolist()
     return result
+
+
+def _around(i: int, length: int) -> slice:
+    start = max(0, min(i - EXCERPT // 2, length - EXCERPT))
+    return slice(start, start + EXCERPT)

@@ -69,7 +69,8 @@ def _called(failure: Failure, call: Call, attend: Attend) -> list[str]:
         return _shown(failure, failure.shown, call, attend)
     lines = in_sequence([attend.script(one) for one in (*failure.earlier, call)])
     if failure.kind == "accepted":
-        return refused(lines, failure.message)
+        built = 0.0 <= call.build.dropout < 1.0  # else building the module may refuse it as well
+        return refused(lines, failure.message, call=built)
     if failure.kind == "timeout":
         watchdog = f"faulthandler.dump_traceback_later({PATIENCE}, exit=True)"
         return ["import faulthandler", watchdog, *as_returned(lines), _said(failure)]
