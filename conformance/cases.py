@@ -280,6 +280,11 @@ def most_precise(subject: Declaration) -> DType:
     return min(subject.dtypes, key=lambda dtype: FORMATS[dtype].unit)
 
 
+def least_precise(subject: Declaration) -> DType:
+    """Return the subject's dtype with the largest unit roundoff."""
+    return max(subject.dtypes, key=lambda dtype: FORMATS[dtype].unit)
+
+
 def handed_over(allowed: np.ndarray, shapes: tuple[str, ...]) -> np.ndarray | None:
     """Return a full (B, h, n_q, n_k) mask in the first of the accepted shapes that loses nothing of it.
 

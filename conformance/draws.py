@@ -15,8 +15,16 @@ from .observation import NotMet, Observation
 
 RATE = 0.25
 BATCH, HEADS, LENGTH = 4, 2, 4
-FACTORS = tuple((1.0 - RATE) ** -places for places in (1, 2, 3))  # lawful ones on what is kept
+HIGH = 0.9  # another rate: one that is rounded, capped or left at some default is not this one
 TOLERANCE = 0.01  # of a factor, relative: beyond the rounding of any dtype
+
+
+def lawful_factors(rate: float) -> tuple[float, ...]:
+    """Return what kept weights may be multiplied by: dropout in two or three places gives powers."""
+    return tuple((1.0 - rate) ** -places for places in (1, 2, 3))
+
+
+FACTORS = lawful_factors(RATE)
 
 
 def probe(attend: Attend) -> Call:
@@ -55,9 +63,10 @@ def training_paths(attend: Attend) -> list[str]:
     return ["", *others[:1]]
 
 
-def factors(attend: Attend, draws: int, seed: int, path: str = "") -> np.ndarray:
+def factors(attend: Attend, draws: int, seed: int, path: str = "", rate: float = RATE) -> np.ndarray:
     """Return by what each weight is multiplied in training, (draws, B, h, n_q, n_k)."""
     call = probe(attend)
+    call = replace(call, build=replace(call.build, dropout=rate))
     [plain] = attend(call)
     whole = slice(-1, None) if attend.declaration.always_causal else slice(None)  # queries that see all keys
     evaluated = split_heads(plain.output.values[:, whole], HEADS)

@@ -145,9 +145,27 @@ def in_every_way(attend: Attend, case: Case) -> list[Call]:
     return [*calls, *padded_in_turn(attend, case)[:1]]
 
 
-def roomy(case: Case) -> Case:
+def misfits(case: Case, axes: list[str]) -> Iterator[Mask]:
+    """Yield masks of these axes that no broadcasting makes fit: longer, or so short that they are repeated.
+
+    None has an axis of length one, and none is for an axis of that length: those lawfully broadcast, or make
+    what they meet longer.
+    """
+    for axis in dict.fromkeys(reversed(axes)):
+        size = case.sizes.get(axis, 1)
+        others = [size // 2] if axis in {"B", "h"} else [size + 1, size - 1]
+        for other in others:
+            if size > 1 and other > 1:
+                allowed = np.ones(
+                    [other if name == axis else case.sizes.get(name, 1) for name in axes], dtype=bool
+                )
+                allowed[..., -1] = allowed.shape[-1] == 1  # a mask that blocks nothing may be dropped unread
+                yield Mask(allowed)
+
+
+def roomy(case: Case, *, queries: int = 3) -> Case:
     """Take every mask out of a case; NotMet where it is too small for three different ones."""
-    if min(case.n_q, case.n_k) < 3:
+    if case.n_q < queries or case.n_k < 3:
         raise NotMet("fewer than three queries or keys")
     return replace(case, mask="none", causal=False)
 

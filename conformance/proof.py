@@ -68,6 +68,8 @@ def described(case: Case, failure: Failure) -> str:
     """Return the case in words, with the path and the memory layout of the call that went wrong."""
     call = failure.call
     extras = []
+    if call is not None and call.causal and not case.causal:
+        extras.append("causal")
     if call is not None and call.variant:
         extras.append(f"path: {call.variant}")
     if call is not None and call.memory != "contiguous":

@@ -22,13 +22,25 @@ from headcheck.adapters.protocol import Call, Mask
 from headcheck.reference.oracle import split_heads
 
 from ..attend import Attend
-from ..cases import Case
-from ..draws import BATCH, FACTORS, HEADS, LENGTH, RATE, TOLERANCE, factors, probe, training_paths
+from ..cases import Case, least_precise
+from ..draws import (
+    BATCH,
+    HEADS,
+    HIGH,
+    LENGTH,
+    RATE,
+    TOLERANCE,
+    factors,
+    lawful_factors,
+    probe,
+    training_paths,
+)
 from ..observation import Failure, Shown
 from ..specification import MUST, SHOULD, requirement
 
 FALSE_ALARM = 1e-6
 DRAWS = 256  # enough to tell a share kept of 3/4 from one of 15/16 or (3/4)^2
+FEW_DRAWS = 49  # in which something is dropped at `RATE`, even where all weights share a draw
 PAIRS_DRAWS = 48  # 34 identical draws are beyond chance
 
 
@@ -87,11 +99,11 @@ def unbiased(attend: Attend, case: Case) -> Failure | None:
     together, for half of the error rate, and of each weight alone, for the other half.
     """
     for path in training_paths(attend):
-        seen = blocked_in_training(attend, path)
+        seen = blocked_in_training(attend, path) or never_dropped(attend, path)
         if seen:
             return seen
         drawn = factors(attend, DRAWS, case.seed, path)
-        wrong = wrong_factor(drawn) or wrong_share(drawn != 0.0, float(drawn.max()))
+        wrong = wrong_factor(drawn, RATE) or wrong_share(drawn != 0.0, float(drawn.max()))
         where = f" on the path {path!r}" if path else ""
         attend.measured |= {
             "rate": RATE,
@@ -110,8 +122,44 @@ def unbiased(attend: Attend, case: Case) -> Failure | None:
             np.ones_like(mean),
             np.full_like(mean, lawful),
             replace(probe(attend), training=True, variant=path),
-            shown=of_chance(drawn) if wrong_factor(drawn) == "" else FACTOR,
+            shown=of_chance(drawn) if wrong_factor(drawn, RATE) == "" else of_factor(RATE),
         )
+    return at_another_rate(attend, case.seed)
+
+
+def at_another_rate(attend: Attend, seed: int) -> Failure | None:
+    """Return the failure of weights that are multiplied as another rate than the one given would have it."""
+    drawn = factors(attend, FEW_DRAWS, seed, rate=HIGH)
+    kept = drawn != 0.0
+    wrong = wrong_factor(drawn, HIGH) if kept.any() and not kept.all() else ""
+    if not wrong:
+        return None
+    call = dropping(attend, HIGH)
+    return Failure(f"with dropout={HIGH} in training, {wrong}", call=call, shown=of_factor(HIGH))
+
+
+def never_dropped(attend: Attend, path: str) -> Failure | None:
+    """Return the failure of calls with a mask, or in the coarsest dtype, in which nothing is dropped."""
+    call = probe(attend)
+    calls = {}
+    if attend.offers("mask"):
+        blocked = np.zeros((BATCH, HEADS, LENGTH, LENGTH), dtype=bool)
+        blocked[..., -1] = True
+        calls["where a mask is given"] = replace(call, mask=Mask(~blocked))
+    coarse = least_precise(attend.declaration)
+    if coarse != call.build.dtype:
+        calls[f"in {coarse}"] = replace(call, build=replace(call.build, dtype=coarse))
+    for words, one in calls.items():
+        [plain] = attend(one)
+        draws = (replace(one, training=True, seed=seed, variant=path) for seed in range(FEW_DRAWS))
+        outputs = [seen.output.values for seen in attend.in_sequence(*draws)]
+        if np.abs(np.array(outputs) - plain.output.values).max() <= TOLERANCE / LENGTH:
+            zeros = float((plain.output.values == 0.0).mean())
+            return Failure(
+                f"with dropout={RATE} in training, nothing is dropped {words}",
+                call=replace(one, training=True, variant=path),
+                shown=Shown(f"found > {zeros}", "(drawn == 0).mean()", draws=FEW_DRAWS),
+            )
     return None
 
 
@@ -135,12 +183,17 @@ def blocked_in_training(attend: Attend, path: str) -> Failure | None:
     )
 
 
-# Of one draw, the weights over what they are in eval: zero where dropped, the factor where kept.
-FACTOR = Shown(
-    f"found[0] == 0 and len(found) > 1 and any(np.abs(found[1:] / factor - 1).max() <= {TOLERANCE} "
-    f"for factor in ({', '.join(f'{factor:.4f}' for factor in FACTORS)}))",
-    f"np.unique(output * {LENGTH})",
-)
+def of_factor(rate: float) -> Shown:
+    """Return what a script shows of a wrong factor: one draw's weights, over what they are in eval.
+
+    They are zero where dropped, the factor where kept.
+    """
+    lawful = ", ".join(f"{factor:.4f}" for factor in lawful_factors(rate))
+    return Shown(
+        f"found[0] == 0 and len(found) > 1 and any(np.abs(found[1:] / factor - 1).max() <= {TOLERANCE} "
+        f"for factor in ({lawful}))",
+        f"np.unique(output * {LENGTH})",
+    )
 
 
 def of_chance(drawn: np.ndarray) -> Shown:
@@ -157,7 +210,7 @@ def of_chance(drawn: np.ndarray) -> Shown:
     return Shown(f"found <= {lawful:.2g}", furthest, draws=DRAWS)
 
 
-def wrong_factor(drawn: np.ndarray) -> str:
+def wrong_factor(drawn: np.ndarray, rate: float) -> str:
     """Return what is wrong with the factor on weights that are kept, in words; "" where nothing is."""
     kept = drawn[drawn != 0.0]
     if not np.isfinite(kept).all():
@@ -168,10 +221,11 @@ def wrong_factor(drawn: np.ndarray) -> str:
         return "nothing is dropped"
     low, high = float(kept.min()), float(kept.max())
     one = high - low <= TOLERANCE * high
-    if one and any(abs(high - factor) <= TOLERANCE * factor for factor in FACTORS):
+    lawful = lawful_factors(rate)
+    if one and any(abs(high - factor) <= TOLERANCE * factor for factor in lawful):
         return ""
     times = f"{high:.4g}" if one else f"{low:.4g} to {high:.4g}"
-    return f"weights that are kept are multiplied by {times}; expected 1/(1 - p) = {FACTORS[0]:.4g}"
+    return f"weights that are kept are multiplied by {times}; expected 1/(1 - p) = {lawful[0]:.4g}"
 
 
 def wrong_share(kept: np.ndarray, factor: float) -> str:
@@ -179,7 +233,7 @@ def wrong_share(kept: np.ndarray, factor: float) -> str:
     expected, share, each = 1.0 / factor, kept.mean(), kept.mean(axis=0)
     if improbability(share, expected) > log(4 / FALSE_ALARM):
         if improbability(share, 1.0 - RATE) <= log(4 / FALSE_ALARM):
-            return f"weights that are kept are multiplied by {factor:.4g}; expected {FACTORS[0]:.4g}"
+            return f"weights that are kept are multiplied by {factor:.4g}; expected {1.0 / (1.0 - RATE):.4g}"
         return f"{1.0 - share:.1%} of the weights are dropped; expected {1.0 - expected:.1%}"
     surprise = improbability(each, expected)
     if surprise.max() > log(4 * each.size / FALSE_ALARM):
@@ -200,7 +254,7 @@ def wrong_share(kept: np.ndarray, factor: float) -> str:
     "the noise that was to be averaged out over the batch is one and the same.",
 )
 def independent(attend: Attend, case: Case) -> Failure | None:
-    """Heads, examples and queries draw their own dropout.
+    """Heads, examples, queries and keys draw their own dropout.
 
     Two independent draws agree at a place with the probability s^2 + (1 - s)^2, s the share that is kept.
     Agreement is averaged over each call, and the mean over the calls held against that by Hoeffding's
@@ -212,6 +266,8 @@ def independent(attend: Attend, case: Case) -> Failure | None:
     pairs |= {f"heads {a} and {b}": (kept[:, :, a], kept[:, :, b]) for a, b in combinations(range(HEADS), 2)}
     queries = combinations(range(kept.shape[3]), 2)
     pairs |= {f"queries {a} and {b}": (kept[..., a, :], kept[..., b, :]) for a, b in queries}
+    keys = combinations(range(LENGTH), 2)
+    pairs |= {f"keys {a} and {b}": (kept[..., a], kept[..., b]) for a, b in keys}
     expected = share**2 + (1.0 - share) ** 2
     agreements = {words: float((one == other).mean()) for words, (one, other) in pairs.items()}
     attend.measured["places in agreement"] = agreements
@@ -232,7 +288,8 @@ def agreeing(words: str, agreement: float, expected: float) -> Shown:
     kind, one, _, other = words.split()
     width = LENGTH
     heads = f"drawn[..., {width} * {{}}:{width} * {{}} + {width}]"
-    part = {"examples": "drawn[:, {}]", "queries": "drawn[:, :, {}]"}.get(kind, heads)
+    of = {"examples": "drawn[:, {}]", "queries": "drawn[:, :, {}]", "keys": f"drawn[..., {{}}::{width}]"}
+    part = of.get(kind, heads)
     halves = " == ".join(f"({part.format(which, which)} == 0)" for which in (one, other))
     lawful = (agreement - expected) / 2
     draws = ceil(log(4 / FALSE_ALARM) / (2 * lawful**2))
@@ -269,7 +326,7 @@ def refused(attend: Attend, rate: float) -> str:
 )
 def rate(attend: Attend, case: Case) -> Failure | None:
     """A dropout below 0, above 1, or NaN is refused; one of 1 is refused or gives no NaN."""
-    for wrong in (-0.1, 1.5, float("nan")):
+    for wrong in (-0.1, 1.5, 30.0, float("nan")):
         came = refused(attend, wrong)
         if came:
             message = f"dropout={wrong} {came}; expected an argument error"

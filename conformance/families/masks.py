@@ -21,6 +21,7 @@ from ..masking import (
     everywhere_blocked,
     in_every_way,
     kinds,
+    misfits,
     on_paths,
     padded_in_turn,
     roomy,
@@ -33,7 +34,7 @@ from ..masking import (
     together,
 )
 from ..observation import Failure, NotMet, Shown
-from ..pool import TILE
+from ..pool import LARGE, TILE
 from ..specification import INFO, MUST, masked, requirement, situated, unmasked
 from .softmax import number
 
@@ -79,6 +80,7 @@ def zero(attend: Attend, case: Case) -> Failure | None:
     MUST,
     control=unmasked,
     needs={"mask", "parameters", "two sequences"},
+    every_dtype=True,
     situation=lambda case: masked("keys", itself=False, recipe="normal")(case),
     formula=r"M_{\cdot j} = 0 \Rightarrow \partial\,\mathrm{MultiHead} / \partial\,(k_j, v_j) = 0",
     why="A fill of -1e4 looks like minus infinity until a trained model has scores below it; garbage in "
@@ -217,16 +219,12 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
     axes = shapes[-1].split()
     if len(axes) < 2:
         return None
-    for axis in {axes[-1], axes[-2]} - {"1", "B", "h"}:
-        sizes = tuple(case.sizes.get(name, 1) + (name == axis) for name in axes)
-        if case.sizes[axis] == 1:
-            continue  # a longer axis against one of length one may lawfully broadcast the other way
-        beyond = np.ones(sizes, dtype=bool)
-        beyond[..., -1] = sizes[-1] == 1  # a mask that blocks nothing may be dropped unread
-        [seen] = attend.outcomes(replace(case.call, mask=Mask(beyond)))
+    for beyond in misfits(case, axes):
+        [seen] = attend.outcomes(replace(case.call, mask=beyond))
         if seen.raised is None:
+            sizes = f"B={case.batch}, h={case.num_heads}, n_q={case.n_q}, n_k={case.n_k}"
             return Failure(
-                f"a mask of shape {sizes} was accepted for n_q={case.n_q}, n_k={case.n_k}",
+                f"a mask of shape {beyond.allowed.shape} was accepted for {sizes}",
                 call=seen.call,
                 kind="accepted",
             )
@@ -245,7 +243,7 @@ def broadcast(attend: Attend, case: Case) -> Failure | None:
 )
 def combine(attend: Attend, case: Case) -> Failure | None:
     """Masks given together intersect."""
-    call, offered = roomy(case).call, arguments(case, attend)
+    call, offered = roomy(case, queries=1).call, arguments(case, attend)
     shapes, forms = attend.conventions.mask_shapes, attend.conventions.mask_forms
     others = [shaped(case, shape) for shape in shapes]
     others += [replace(others[0], form=form) for form in forms[1:]]
@@ -299,9 +297,20 @@ def future(attend: Attend, case: Case) -> Failure | None:
     early = before(attend.conventions, case, first)
     if not early.size or first >= case.n_k:
         raise NotMet("no query comes before a key")
-    plain, changed = attend(case.call, changed_from(case, first))
+    later = np.broadcast_to(np.arange(case.n_k) >= first, case.call.key.shape[:2])
+    limit = min(LARGEST_SCORE, FORMATS[case.dtype].largest / 64)
+    ways = [changed_from(case, first)]
+    if not case.itself and case.n_k < LARGE:
+        ways += [spoiled(case.call, later, sign * limit) for sign in (1, -1)]
+    plain, *changed = attend(case.call, *ways)
     words = f"a change of the keys from {first} on changes the output of a query that may not see them"
-    return changed.output.on_axis(1, early).departs_from(plain.output.on_axis(1, early), words)
+    for seen in changed:
+        if not seen.expected.representable:
+            continue
+        failure = seen.output.on_axis(1, early).departs_from(plain.output.on_axis(1, early), words)
+        if failure:
+            return failure
+    return None
 
 
 @requirement(
@@ -346,6 +355,7 @@ NAMED = {"bool": "boolean", "finite": "finite additive"}
     "MASK-EMPTY-ROW",
     MUST,
     control=unmasked,
+    every_dtype=True,
     shapes=8,
     needs={"mask", "parameters"},
     situation=lambda case: masked("empty row")(replace(case, causal=False)),

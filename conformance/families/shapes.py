@@ -177,6 +177,7 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
                 "value": value[:1],
             },
             "a query of batch size 1 for a key and value of batch size 2": {"query": query[:1]},
+            "a query one column too wide": {"query": widened(query)},
         }
     for words, changes in wrong.items():
         call = replace(plain, **changes)  # type: ignore[arg-type]
