@@ -34,11 +34,24 @@ from .storage import Slot, assembled
 DTYPES: tuple[DType, ...] = ("float64", "float32", "float16")
 ONE_BY_ONE = 3_000_000  # operations: a few seconds
 ITSELF = "same object"
-VARIANTS = {  # name -> one object as query, key and value; the attention weights are asked for
-    "default": (False, True),
-    ITSELF: (True, True),
-    "no weights": (False, False),
-    f"{ITSELF}, no weights": (True, False),
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a path is reached."""
+
+    itself: bool = False  # one object as query, key and value
+    asked: bool = True  # the attention weights are asked for
+    training: bool = False
+
+
+MODES = {
+    "default": Mode(),
+    ITSELF: Mode(itself=True),
+    "no weights": Mode(asked=False),
+    f"{ITSELF}, no weights": Mode(itself=True, asked=False),
+    "training": Mode(training=True),
+    "training, no weights": Mode(asked=False, training=True),
 }
 
 
@@ -94,17 +107,21 @@ class ClassAdapter(ByNames):
 
     def declare(self) -> Declaration:
         """Find out what the class offers; SubjectError where it cannot be driven."""
-        training = self.takes("dropout") and {"training", "deterministic"} & {*self.forward.names}
+        training = bool({"training", "deterministic"} & {*self.forward.names})
         return Declaration(
             longest=discovery.LONGEST if self.takes("length") else 0,
             framework="numpy",
-            capabilities=self.capabilities(cost=True, dropout=bool(training)),
+            capabilities=self.capabilities(cost=True, dropout=training and self.takes("dropout")),
             dtypes=self.dtypes(DTYPES),
             conventions=self.conventions,
             variants=tuple(
-                Variant(name, itself, weights=self.answer.has_weights and asked)
-                for name, (itself, asked) in VARIANTS.items()
-                if not (self.alone and itself) and (asked or self._may_leave_weights)
+                Variant(
+                    name, mode.itself, weights=self.answer.has_weights and mode.asked, training=mode.training
+                )
+                for name, mode in MODES.items()
+                if not (self.alone and mode.itself)
+                and (mode.asked or self._may_leave_weights)
+                and (training or not mode.training)
             ),
             versions={"numpy": np.__version__},
             source=source_of(self.implementation),
@@ -209,7 +226,7 @@ class ClassAdapter(ByNames):
 
     def inputs(self, call: Call) -> dict[str, np.ndarray]:
         """Return the arguments as arrays of their own, in the dtype and the layout asked for."""
-        itself, _ = VARIANTS[call.variant or "default"]
+        itself = _mode(call).itself
         given = {name: laid_out(getattr(call, name).astype(call.build.dtype), call.memory) for name in INPUTS}
         shared = dict.fromkeys(INPUTS, "query") if itself else call.shared
         given |= {name: given[other] for name, other in shared.items()}
@@ -226,14 +243,18 @@ class ClassAdapter(ByNames):
 
     def asks_for_weights(self, call: Call) -> bool:
         """Return whether a call asks for attention weights, where that can be chosen."""
-        return VARIANTS[call.variant or "default"][1]
+        return _mode(call).asked
+
+    def trains(self, call: Call) -> bool:
+        """Return whether a call is in training."""
+        return call.training or _mode(call).training
 
     def _call(self, module: Built, call: Call) -> Result:
         if call.parameters is None:  # initial weights, too, are of the dtype of the call
             for slot in self.slots(module.module, module.build):
                 place(module.module, slot.path, at(module.module, slot.path).astype(call.build.dtype))
         inputs = self.inputs(call)
-        itself, _ = VARIANTS[call.variant or "default"]
+        itself = _mode(call).itself
         inputs |= as_before(module.given, call, inputs, _same_bytes, itself=itself, shared=self.memory)
         held = inputs | module.returned
         before = {name: array.copy() for name, array in held.items()}
@@ -264,8 +285,12 @@ class ClassAdapter(ByNames):
 
     def _passed(self, module: Any, call: Call, inputs: Mapping[str, Any]) -> Any:
         asked = self.asks_for_weights(call)
-        positional, keywords = self.arguments(call, inputs, training=call.training, weights=asked)
+        positional, keywords = self.arguments(call, inputs, training=self.trains(call), weights=asked)
         return getattr(module, discovery.attending(type(module)))(*positional, **keywords)
+
+
+def _mode(call: Call) -> Mode:
+    return MODES[call.variant or "default"]
 
 
 @contextmanager

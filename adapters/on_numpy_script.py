@@ -74,7 +74,7 @@ def script(adapter: ClassAdapter, call: Call, of: str) -> list[str]:
         symbols |= dict.fromkeys(INPUTS, symbols["query"])
     method = "module.forward" if attending(type(module)) == "forward" else "module"
     asked = adapter.asks_for_weights(call)
-    given = adapter.arguments(call, symbols, training=call.training, weights=asked)
+    given = adapter.arguments(call, symbols, training=adapter.trains(call), weights=asked)
     attend = written(method, *given)
     answered = (
         taken_apart(attend, adapter.answer, adapter.layout)

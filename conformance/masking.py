@@ -89,6 +89,13 @@ def subsets(offered: dict[str, dict[str, object]], least: int) -> Iterator[tuple
         yield from combinations(offered, size)
 
 
+def in_forms(attend: Attend, call: Call) -> list[Call]:
+    """Return the call with its mask in each of the other forms that are accepted."""
+    mask = call.mask
+    forms = attend.conventions.mask_forms[1:]
+    return [] if mask is None else [replace(call, mask=replace(mask, form=form)) for form in forms]
+
+
 def each_alone(call: Call) -> list[Call]:
     """Return the call with each of its masks alone, of which others judge."""
     plain = replace(call, mask=None, padding=None, causal=False)

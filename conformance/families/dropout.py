@@ -65,7 +65,10 @@ def improbability(mean: float | np.ndarray, q: float, draws: int = DRAWS) -> np.
 )
 def off_in_eval(attend: Attend, case: Case) -> Failure | None:
     """Dropout is off in eval: the result is that of a rate of zero, after a call in training as well."""
-    [plain] = attend(case.call)
+    plain, training = attend(case.call, replace(case.call, training=True))
+    failure = training.output.departs_from(plain.output, "with a dropout of 0, training changes the output")
+    if failure:
+        return failure
     call = replace(case.call, build=replace(case.call.build, dropout=0.5))
     paths = [v.name for v in attend.variants(case.call) if not (v.eager or v.training)]
     calls = [call, replace(call, seed=1), *(replace(call, variant=name) for name in paths)]
@@ -141,15 +144,16 @@ def at_another_rate(attend: Attend, seed: int) -> Failure | None:
 def never_dropped(attend: Attend, path: str) -> Failure | None:
     """Return the failure of calls with a mask, or in the coarsest dtype, in which nothing is dropped."""
     call = probe(attend)
-    calls = {}
-    if attend.offers("mask"):
-        blocked = np.zeros((BATCH, HEADS, LENGTH, LENGTH), dtype=bool)
-        blocked[..., -1] = True
-        calls["where a mask is given"] = replace(call, mask=Mask(~blocked))
+    calls = {
+        f"where {attend.called(name)!r} is given": replace(call, **argument)  # type: ignore[arg-type]
+        for name, argument in blocking(attend).items()
+    }
     coarse = least_precise(attend.declaration)
     if coarse != call.build.dtype:
         calls[f"in {coarse}"] = replace(call, build=replace(call.build, dtype=coarse))
     for words, one in calls.items():
+        if path and path not in {variant.name for variant in attend.variants(one)}:
+            continue
         [plain] = attend(one)
         draws = (replace(one, training=True, seed=seed, variant=path) for seed in range(FEW_DRAWS))
         outputs = [seen.output.values for seen in attend.in_sequence(*draws)]
@@ -165,22 +169,35 @@ def never_dropped(attend: Attend, path: str) -> Failure | None:
 
 def blocked_in_training(attend: Attend, path: str) -> Failure | None:
     """Return the failure of a call with dropout, in which a key that a mask blocks has a weight."""
-    if not attend.offers("mask"):
-        return None
-    blocked = np.zeros((BATCH, HEADS, LENGTH, LENGTH), dtype=bool)
-    blocked[..., -1] = True
-    call = replace(probe(attend), mask=Mask(~blocked))
-    plain, seen = attend(call, replace(call, training=True, variant=path))
-    leaks = [np.abs(split_heads(one.output.values, HEADS)[blocked]).max() for one in (plain, seen)]
-    if not leaks[0] <= TOLERANCE / LENGTH < leaks[1]:
-        return None
-    return Failure(
-        f"with dropout={RATE} in training, a key that the mask blocks has a weight",
-        "output",
-        seen.output.values,
-        call=seen.call,
-        shown=Shown(f"found <= {TOLERANCE / LENGTH}", f"np.abs(output[..., {LENGTH - 1}::{LENGTH}]).max()"),
-    )
+    for name, argument in blocking(attend).items():
+        call = replace(probe(attend), **argument)  # type: ignore[arg-type]
+        if path and path not in {variant.name for variant in attend.variants(call)}:
+            continue
+        plain, seen = attend(call, replace(call, training=True, variant=path))
+        # Whichever the mask, the first query may not see the last key.
+        leaks = [np.abs(split_heads(one.output.values, HEADS)[..., 0, -1]).max() for one in (plain, seen)]
+        if leaks[0] <= TOLERANCE / LENGTH < leaks[1]:
+            last = f"np.abs(output[:, 0, {LENGTH - 1}::{LENGTH}]).max()"
+            return Failure(
+                f"with dropout={RATE} in training, a key that {attend.called(name)!r} blocks has a weight",
+                "output",
+                seen.output.values,
+                call=seen.call,
+                shown=Shown(f"found <= {TOLERANCE / LENGTH}", last),
+            )
+    return None
+
+
+def blocking(attend: Attend) -> dict[str, dict[str, object]]:
+    """Return each mask argument of `probe`'s call, under which the first query may not see the last key."""
+    allowed = np.ones((BATCH, HEADS, LENGTH, LENGTH), dtype=bool)
+    allowed[..., -1] = False
+    ways: dict[str, dict[str, object]] = {
+        "mask": {"mask": Mask(allowed)},
+        "padding": {"padding": allowed[:, 0, 0]},
+        "causal": {"causal": True},
+    }
+    return {name: way for name, way in ways.items() if attend.offers(name)}
 
 
 def of_factor(rate: float) -> Shown:

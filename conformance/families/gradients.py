@@ -11,8 +11,9 @@ from headcheck.reference.dtypes import FORMATS, quantise
 from ..attend import Attend
 from ..cases import Case
 from ..draws import drawn, steepened, training_paths
-from ..masking import by_query
+from ..masking import arguments, by_query, in_forms, small, subsets, together
 from ..observation import Failure, Measured, NotMet, Observation, Shown, worst_place
+from ..pool import LARGE
 from ..specification import MUST, masked, requirement, unmasked
 from .softmax import levelled, number
 
@@ -91,6 +92,7 @@ def oracle(attend: Attend, case: Case) -> Failure | None:
     calls = [case.call]
     if attend.offers("causal") and case.n_q != case.n_k:
         calls.append(replace(unmasked(case).call, causal=True))
+    calls += in_turn(attend, case)
     judged = [seen for seen in (with_loss(attend, call) for call in calls) if seen is not None]
     if not judged:
         raise NotMet("no row has a key and a softmax that the dtype settles")
@@ -100,9 +102,25 @@ def oracle(attend: Attend, case: Case) -> Failure | None:
     for seen in (*judged, *same):
         failure = departure(seen)
         if failure:
-            causal = " (causal)" if seen.call.causal else ""
-            return replace(failure, message=f"{failure.message}{causal}")
+            flags = {"causal": seen.call.causal, "padding": seen.call.padding is not None}
+            given = ", ".join(name for name, there in flags.items() if there)
+            return replace(failure, message=f"{failure.message}{f' ({given})' if given else ''}")
     return None
+
+
+def in_turn(attend: Attend, case: Case) -> list[Call]:
+    """Return calls with each of the masks, with several, and with a scale: all where that costs little."""
+    if min(case.n_q, case.n_k) < 3 or case.n_k >= LARGE:
+        return []
+    plain, offered = replace(case.call, mask=None, causal=False), arguments(case, attend)
+    calls = [together(plain, chosen, offered) for chosen in subsets(offered, 1)]
+    calls += [one for call in calls[:1] for one in in_forms(attend, call)]
+    if attend.offers("scale"):
+        calls.append(replace(plain, build=replace(plain.build, scale=0.3)))
+    if small(attend, case) and not attend.declaration.compiles:
+        return calls
+    turn = case.batch + case.n_q + 2 * case.n_k + case.num_heads
+    return calls[turn % len(calls) :][:1] if calls else []
 
 
 def with_loss(attend: Attend, call: Call) -> Observation | None:

@@ -10,6 +10,7 @@ from headcheck.adapters.protocol import Call, DType
 from ..attend import Attend
 from ..cases import Case
 from ..expectation import Expectation, causal_mask
+from ..masking import arguments, in_forms, small, together
 from ..observation import Failure, NotMet, Shown, worst_place
 from ..specification import MUST, SHOULD, requirement, situated, unmasked
 
@@ -56,12 +57,18 @@ def bound(attend: Attend, case: Case) -> Failure | None:
 )
 def keeps_dtype(attend: Attend, case: Case) -> Failure | None:
     """The result keeps the input's dtype, and float64 is not computed through float32."""
-    for variant in ["", *(variant.name for variant in attend.variants(case.call) if not variant.eager)]:
-        [seen] = attend(replace(case.call, variant=variant) if variant else case.call)
+    paths = (variant.name for variant in attend.variants(case.call) if not variant.eager)
+    calls = [case.call, *(replace(case.call, variant=name) for name in paths)]
+    if small(attend, case) and min(case.n_q, case.n_k) > 2:
+        offered = arguments(case, attend)
+        alone = [together(case.call, (name,), offered) for name in offered]
+        calls += [one for call in alone for one in (call, *in_forms(attend, call))]
+    for call in calls:
+        [seen] = attend(call)
         if not seen.result.dtype:
             raise NotMet("the adapter does not say in which dtype the result came")
         if seen.result.dtype != case.dtype:
-            where = f" on the path {variant!r}" if variant else ""
+            where = f" on the path {call.variant!r}" if call.variant else ""
             message = f"{case.dtype} went in and {seen.result.dtype} came out{where}"
             shown = Shown(f'found == "{case.dtype}"', 'str(output.dtype).split(".")[-1]', "returned")
             return Failure(message, call=seen.call, shown=shown)

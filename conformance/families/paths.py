@@ -138,7 +138,9 @@ def history(attend: Attend, case: Case) -> tuple[Call, ...]:
     alone = last_of(call)  # ... one query and one key, of which a cache makes more and more
     own = replace(same, key=same.query, value=same.query)  # what attended to others attends to itself
     own = replace(own, variant=of_itself(attend, own))
-    paths = [replace(same, variant=variant.name) for variant in attend.variants(same)]
+    again = replace(unmasked(replace(case, seed=case.seed + 3)).call, parameters=case.parameters)
+    # Twice on each, for what the first call returned there may lie where the second writes.
+    paths = [replace(one, variant=path.name) for path in attend.variants(same) for one in (again, same)]
     # Weights change in training, so that whoever keeps something made of them may drop it there.
     training = [one.name for one in attend.variants(same) if one.training]
     new = [replace(same, parameters=trained, variant=name) for name in (*training, "")]

@@ -14,6 +14,7 @@ from headcheck.reference.parameters import Parameters
 
 from ..attend import Attend
 from ..cases import Case, most_precise
+from ..masking import arguments, together
 from ..observation import Failure, NotMet, Observation, Shown
 from ..specification import MUST, requirement
 
@@ -183,6 +184,22 @@ def scale_user(attend: Attend, case: Case) -> Failure | None:
         failure = seen.output.departs(
             seen.expected.exact.output, f"with scale={scale} the output is not the oracle's", grounds="oracle"
         )
+        if failure:
+            return failure
+    return beside_others(attend, replace(case, n_q=4, n_k=6).fitted(attend.declaration), -0.5)
+
+
+def beside_others(attend: Attend, case: Case, scale: float) -> Failure | None:
+    """Return the failure of a scale that is given beside a mask, or on another path."""
+    plain = gentle(case)
+    plain = replace(plain, build=replace(plain.build, scale=scale))
+    offered = arguments(case, attend)
+    ways = {f" and {attend.called(name)}": together(plain, (name,), offered) for name in offered}
+    for path in attend.turns(plain):
+        ways[f" on the path {path.name!r}"] = replace(plain, variant=path.name)
+    for words, seen in zip(ways, attend(*ways.values()), strict=True):
+        message = f"with scale={scale}{words} the output is not the oracle's"
+        failure = seen.output.departs(seen.expected.exact.output, message, grounds="oracle")
         if failure:
             return failure
     return None

@@ -169,6 +169,7 @@ def refuse(attend: Attend, case: Case) -> Failure | None:
             "a value longer than the key": {"value": np.concatenate([value, value[:, :1]], axis=1)},
             "a value of length one": {"value": value[:, :1]},
             "a value of batch size 1 for a key of batch size 2": {"value": value[:1]},
+            "a key of batch size 1 for a value of batch size 2": {"key": key[:1]},
         }
     if attend.offers("two sequences"):
         wrong |= {

@@ -13,6 +13,8 @@ from ..cases import Case
 from ..observation import Failure, NotMet, Observation, Shown
 from ..specification import MUST, requirement, situated, unmasked
 
+HIGH = 600.0  # a level that moves scores to about 1e5, which float16 does not reach
+
 
 def precision(attend: Attend, case: Case) -> float:
     """Return the unit roundoff of the softmax: that of the inputs, or of the format it computes in."""
@@ -143,6 +145,8 @@ def stable(attend: Attend, case: Case) -> Failure | None:
         small = replace(case, dtype=dtype).fitted(attend.declaration)
         high = 30.0 if dtype == "float16" else 60.0  # 500 fits float16, exp(2000) overflows in float64
         calls += [levelled(small, high), levelled(small, -high)]
+        if dtype != "float16":
+            calls.append(levelled(small, HIGH))
     for seen in attend.outcomes(*calls):
         _ = seen.result
         if not seen.expected.representable:
