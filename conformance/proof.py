@@ -70,6 +70,10 @@ def described(case: Case, failure: Failure) -> str:
     extras = []
     if call is not None and call.causal and not case.causal:
         extras.append("causal")
+    if call is not None and call.padding is not None:
+        extras.append("padding")
+    if call is not None and call.mask is not None and call.mask.form != "bool":
+        extras.append(f"mask form: {call.mask.form}")
     if call is not None and call.variant:
         extras.append(f"path: {call.variant}")
     if call is not None and call.memory != "contiguous":

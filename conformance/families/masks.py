@@ -36,7 +36,7 @@ from ..masking import (
 from ..observation import Failure, NotMet, Shown
 from ..pool import LARGE, TILE
 from ..specification import INFO, MUST, masked, requirement, situated, unmasked
-from .softmax import number
+from .softmax import HIGH, levelled, number
 
 LARGEST_SCORE = 1e6  # up to here a mask must hold: a finite fill of -1e9 is lawful, -1e4 is not
 
@@ -273,11 +273,19 @@ def combine(attend: Attend, case: Case) -> Failure | None:
 )
 def causal(attend: Attend, case: Case) -> Failure | None:
     """Causal means the declared alignment, not one key more and not one fewer."""
-    [seen] = attend(case.call)
+    # Beside scores that are all far below zero, a finite fill may be the largest.
+    low = [levelled(case, -30.0 if case.dtype == "float16" else -HIGH)] if case.n_k < LARGE else []
+    seen, *sunken = attend(case.call, *low)
     failure = seen.departs_from_oracle()
-    if failure is None:
-        return None
-    return replace(failure, message=f"causal with n_q={case.n_q}, n_k={case.n_k}: {meant(seen, case)}")
+    if failure:
+        words = f"causal with n_q={case.n_q}, n_k={case.n_k}"
+        return replace(failure, message=f"{words}: {meant(seen, case)}")
+    for one in sunken:
+        failure = one.departs_from_oracle() if one.expected.representable else None
+        if failure:
+            message = f"causal, with all scores far below zero, {failure.message}"
+            return replace(failure, message=message)
+    return None
 
 
 @requirement(
@@ -300,8 +308,9 @@ def future(attend: Attend, case: Case) -> Failure | None:
     later = np.broadcast_to(np.arange(case.n_k) >= first, case.call.key.shape[:2])
     limit = min(LARGEST_SCORE, FORMATS[case.dtype].largest / 64)
     ways = [changed_from(case, first)]
-    if not case.itself and case.n_k < LARGE:
-        ways += [spoiled(case.call, later, sign * limit) for sign in (1, -1)]
+    if case.n_k < LARGE:
+        loud = (spoiled(case.call, later, sign * limit) for sign in (1, -1))
+        ways += [replace(one, query=one.key, value=one.key) if case.itself else one for one in loud]
     plain, *changed = attend(case.call, *ways)
     words = f"a change of the keys from {first} on changes the output of a query that may not see them"
     for seen in changed:

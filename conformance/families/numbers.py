@@ -12,6 +12,7 @@ from ..cases import Case
 from ..expectation import Expectation, causal_mask
 from ..masking import arguments, in_forms, small, together
 from ..observation import Failure, NotMet, Shown, worst_place
+from ..pool import LARGE
 from ..specification import MUST, SHOULD, requirement, situated, unmasked
 
 
@@ -59,7 +60,8 @@ def keeps_dtype(attend: Attend, case: Case) -> Failure | None:
     """The result keeps the input's dtype, and float64 is not computed through float32."""
     paths = (variant.name for variant in attend.variants(case.call) if not variant.eager)
     calls = [case.call, *(replace(case.call, variant=name) for name in paths)]
-    if small(attend, case) and min(case.n_q, case.n_k) > 2:
+    cheap = small(attend, case) or not attend.declaration.compiles
+    if cheap and min(case.n_q, case.n_k) > 2 and case.n_k < LARGE:
         offered = arguments(case, attend)
         alone = [together(case.call, (name,), offered) for name in offered]
         calls += [one for call in alone for one in (call, *in_forms(attend, call))]
