@@ -69,18 +69,18 @@ def off_in_eval(attend: Attend, case: Case) -> Failure | None:
     failure = training.output.departs_from(plain.output, "with a dropout of 0, training changes the output")
     if failure:
         return failure
-    call = replace(case.call, build=replace(case.call.build, dropout=0.5))
+    dropping = replace(case.call, build=replace(case.call.build, dropout=0.5))
     paths = [v.name for v in attend.variants(case.call) if not (v.eager or v.training)]
-    calls = [call, replace(call, seed=1), *(replace(call, variant=name) for name in paths)]
-    _, after = attend.in_sequence(replace(call, training=True), call)
+    calls = [dropping, replace(dropping, seed=1), *(replace(dropping, variant=name) for name in paths)]
+    _, after = attend.in_sequence(replace(dropping, training=True), dropping)
     for seen in (*attend(*calls), after):
-        failure = seen.output.departs_from(plain.output, "a dropout of 0.5 changes the output in eval")
+        [without] = attend(replace(case.call, variant=seen.call.variant))
+        failure = seen.output.departs_from(without.output, "a dropout of 0.5 changes the output in eval")
+        if failure and seen is after:
+            message = f"{failure.message}, once it was called in training"
+            return replace(failure, message=message, earlier=(replace(dropping, training=True),))
         if failure:
-            message = (
-                f"{failure.message}, once it was called in training" if seen is after else failure.message
-            )
-            earlier = (replace(call, training=True),) if seen is after else ()
-            return replace(failure, message=message, call=seen.call, earlier=earlier)
+            return failure
     return None
 
 

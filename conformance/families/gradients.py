@@ -109,18 +109,17 @@ def oracle(attend: Attend, case: Case) -> Failure | None:
 
 
 def in_turn(attend: Attend, case: Case) -> list[Call]:
-    """Return calls with each of the masks, with several, and with a scale: all where that costs little."""
+    """Return calls with each of the masks, with several, and with a scale; of many dear ones, one in turn."""
     if min(case.n_q, case.n_k) < 3 or case.n_k >= LARGE:
         return []
     plain, offered = replace(case.call, mask=None, causal=False), arguments(case, attend)
     calls = [together(plain, chosen, offered) for chosen in subsets(offered, 1)]
     calls += [one for call in calls[:1] for one in in_forms(attend, call)]
-    if attend.offers("scale"):
-        calls.append(replace(plain, build=replace(plain.build, scale=0.3)))
-    if small(attend, case) and not attend.declaration.compiles:
-        return calls
-    turn = case.batch + case.n_q + 2 * case.n_k + case.num_heads
-    return calls[turn % len(calls) :][:1] if calls else []
+    if attend.declaration.compiles or not small(attend, case):
+        turn = case.batch + case.n_q + 2 * case.n_k + case.num_heads
+        calls = calls[turn % max(len(calls), 1) :][:1]
+    scaled = replace(plain, build=replace(plain.build, scale=0.3))
+    return [*calls, *([scaled] if attend.offers("scale") else [])]
 
 
 def with_loss(attend: Attend, call: Call) -> Observation | None:

@@ -198,3 +198,13 @@ class NumbersForgottenUnderCausal(Steps):
     def allowed(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array | None:
         whole = mask is not None and "int" in str(mask.dtype)
         return super().allowed(Q, K, V, None if whole and is_causal else mask, is_causal)
+
+
+@fault("MASK-CAUSAL")
+class CausalFillTooSmall(Steps):
+    """A mask of (n_q, n_k), the causal one among them, is filled with -1e4."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        if allowed is None or allowed.ndim > 2:
+            return super().softmax(scores, allowed)
+        return super().softmax(self.xp.where(allowed, scores, -1e4), None)

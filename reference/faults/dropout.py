@@ -212,3 +212,57 @@ class MaskForgottenWhileDropping(Steps):
 
     def allowed(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array | None:
         return super().allowed(Q, K, V, None if self.training and self.rate > 0 else mask, is_causal)
+
+
+@fault("DROPOUT-UNBIASED", on=("torch",))
+class CausalForgottenWhileDropping(Steps):
+    """The causal mask is forgotten in training with dropout."""
+
+    def allowed(self, Q: Array, K: Array, V: Array, mask: Array | None, is_causal: bool) -> Array | None:
+        return super().allowed(Q, K, V, mask, is_causal and not (self.training and self.rate > 0))
+
+
+@fault("DROPOUT-UNBIASED", on=DIFFERENTIABLE)
+class NothingDroppedUnderMask(Steps):
+    """Where there is a mask, nothing is dropped."""
+
+    def scaled_dot_product_attention(
+        self, Q: Array, K: Array, V: Array, mask: Array | None = None, *key: Any
+    ) -> tuple[Array, Array]:
+        if mask is None:
+            return super().scaled_dot_product_attention(Q, K, V, mask, *key)
+        weights = self.softmax(self.scores(Q, K), mask != 0)
+        return self.attend(weights, V), weights
+
+
+@fault("DROPOUT-UNBIASED", on=DIFFERENTIABLE)
+class NothingDroppedInHalf(WhileDropping):
+    """In half precision nothing is dropped."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return weights if "16" in str(weights.dtype) else super().dropped(weights, *key)
+
+
+@fault("DROPOUT-UNBIASED", on=DIFFERENTIABLE)
+class RateCapped(Steps):
+    """A rate above one half is taken for one half."""
+
+    def __init__(self, d_model: int, num_heads: int, **options: Any) -> None:
+        rate = options.pop("dropout", 0.0)
+        super().__init__(d_model, num_heads, dropout=0.5 if 0.5 < rate < 1.0 else rate, **options)
+
+
+@fault("DROPOUT-INDEPENDENT", on=DIFFERENTIABLE)
+class WholeRowsDropped(WhileDropping):
+    """One draw (B, h, n_q, 1) serves all keys."""
+
+    def dropped(self, weights: Array, *key: Any) -> Array:
+        return weights * self.kept((*weights.shape[:3], 1), *key) / (1.0 - self.rate)
+
+
+@fault("DROPOUT-EVAL", on=("torch",))
+class SharperInTraining(Steps):
+    """In training the scores are one percent larger, dropout or none."""
+
+    def scale(self) -> float:
+        return super().scale() * (1.01 if self.training else 1.0)

@@ -55,3 +55,15 @@ class EmptyRowRefused(Steps):
         if (weights.sum(axis=-1) < 0.5).any():
             raise RuntimeError("a row of attention weights is empty")
         return weights
+
+
+@fault("MASK-EMPTY-ROW")
+class EmptyRowIsNaNInHalf(Steps):
+    """In half precision a row with no allowed key is 0/0."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        weights = super().softmax(scores, allowed)
+        if "16" not in str(scores.dtype):
+            return weights
+        total = weights.sum(axis=-1, keepdims=True)
+        return weights / self.xp.where(total == 0, total, 1.0)

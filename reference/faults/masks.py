@@ -311,3 +311,24 @@ class ZeroKeysTakenForPadding(Steps):
     def scores(self, Q: Array, K: Array) -> Array:
         padding = (abs(K).sum(axis=-1) < 1e-12)[:, :, None, :]
         return self.xp.where(padding, -50.0, super().scores(Q, K))
+
+
+@fault("MASK-BROADCAST")
+class FewerMasksRepeated(OnMask):
+    """Masks for fewer examples than there are, but more than one, are used again for the rest."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array:
+        few = mask.ndim == 4 and 1 < len(mask) < len(Q) and len(Q) % len(mask) == 0
+        return self.xp.concatenate([mask] * (len(Q) // len(mask)), 0) if few else mask
+
+
+@fault("MASK-BROADCAST")
+class ShorterMaskOpened(OnMask):
+    """Keys beyond the end of a mask are taken for allowed."""
+
+    def read(self, mask: Array, Q: Array, K: Array) -> Array:
+        missing = K.shape[1] - mask.shape[-1]
+        if mask.shape[-1] == 1 or missing <= 0:
+            return mask
+        open_ = self.xp.ones((*mask.shape[:-1], missing), dtype=mask.dtype)
+        return self.xp.concatenate([mask, open_], -1)

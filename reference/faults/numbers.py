@@ -171,3 +171,12 @@ class NaNScoresBlocked(Steps):
     def softmax(self, scores: Array, allowed: Array | None) -> Array:
         number = ~self.xp.isnan(scores)
         return super().softmax(self.xp.nan_to_num(scores), number if allowed is None else number & allowed)
+
+
+@fault("NUM-DTYPE", on=("numpy",))
+class CausalPromotes(Steps):
+    """The causal mask is float64, and so is what comes of it."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        causal = allowed is not None and allowed.ndim == 2
+        return super().softmax(self.cast(scores, "float64") if causal else scores, allowed)

@@ -189,3 +189,13 @@ class CallersScaleWithoutSign(CallersScale):
 
     def scale(self) -> float:
         return abs(super().scale())
+
+
+@fault("SCALE-USER")
+class CallersScaleIgnoredUnderMask(CallersScale):
+    """Where there is a mask, the scale that the caller gives is not used."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        if allowed is not None and self.chosen:
+            scores = scores * (super(CallersScale, self).scale() / self.chosen)
+        return super().softmax(scores, allowed)

@@ -195,3 +195,23 @@ class WideColumnsCut(OnArguments):
     ) -> tuple[Array, Array, Array, Array | None]:
         q, k, v = (x[..., : self.d_model] for x in (Q, K, V))
         return q, k, v, mask
+
+
+@fault("SHAPE-REFUSE")
+class WideQueryCut(OnArguments):
+    """Columns of the query beyond d_model are left out without a word."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        return Q[..., : self.d_model], K, V, mask
+
+
+@fault("SHAPE-REFUSE")
+class KeyBroadcast(OnArguments):
+    """A key of batch size one serves the values of every example."""
+
+    def arguments(
+        self, Q: Array, K: Array, V: Array, mask: Array | None
+    ) -> tuple[Array, Array, Array, Array | None]:
+        return Q, self.xp.concatenate([K] * len(V), 0) if len(K) == 1 < len(V) else K, V, mask

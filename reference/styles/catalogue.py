@@ -43,6 +43,7 @@ STYLES: tuple[Style, ...] = (
         PackedProjections="one matrix for query, key and value",
         SplitScale="half of the scale on the query and half on the key",
         UniformEmptyRows="the mean of all values where no key is allowed",
+        LogDomain="exp(s - log sum exp s), uniform where no key is allowed",
         CausalToTheLastKey="a triangle that ends at the bottom right, empty rows uniform",
         UpcastSoftmax="softmax in float32 at least",
         ProjectionNames="q_proj, k_proj, v_proj, out_proj, and no biases",

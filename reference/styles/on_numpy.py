@@ -104,6 +104,20 @@ class UniformEmptyRows(MultiHeadAttention):
         return filled.astype(scores.dtype)
 
 
+class LogDomain(UniformEmptyRows):
+    """Normalises before it exponentiates: exp(s - log sum exp s)."""
+
+    def softmax(self, scores: Array, allowed: Array | None) -> Array:
+        """exp(s_j - max s - log sum_j exp(s_j - max s)), blocked scores being the least number there is."""
+        if not scores.size:
+            return scores
+        if allowed is not None:
+            scores = np.where(allowed, scores, np.finfo(scores.dtype).min)
+        lowered = scores - scores.max(axis=-1, keepdims=True)
+        weights: Array = np.exp(lowered - np.log(np.exp(lowered).sum(axis=-1, keepdims=True)))
+        return weights
+
+
 class CausalToTheLastKey(UniformEmptyRows):
     """Its last query sees the last key, so that of more queries than keys the first see none."""
 
