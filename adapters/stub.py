@@ -55,6 +55,7 @@ def stub(reference: str) -> str:
     constructor = _tried(lambda: discovery.constructor(implementation, reference))
     forward = _tried(lambda: discovery.forward(attends, reference, made_of))
     parts = _tried(lambda: _parts(implementation, reference))
+    built = constructor and "config" not in constructor and _tried(lambda: _built(implementation, reference))
     made = written(name, *_arguments(constructor, SETTINGS, "d_model", "num_heads"))
     options = {option: value for option, value in OPTIONS.items() if constructor and option in constructor}
     given = [role for role in ("query", "key", "value", "mask") if forward is None or role in forward]
@@ -62,7 +63,7 @@ def stub(reference: str) -> str:
     called = written(f"{'self.' if on_torch else ''}inner{method}", *_arguments(forward, GIVEN, *given))
     stored, paths = list(parts or TUTORIAL), list((parts or TUTORIAL).values())
     taken = f", which takes: {_signature(attends)}" if made_of is implementation else ""
-    marked = ":" if constructor and forward and parts else ".  Complete the line below each TODO, then"
+    marked = ":" if built and forward and parts else ".  Complete the line below each TODO, then"
     lines = [
         f'"""{name} in the shape that headcheck drives{marked} headcheck run THIS_FILE.py:Adapted"""',
         "",
@@ -76,7 +77,7 @@ def stub(reference: str) -> str:
         "",
         f"    def __init__({_listed(['self', 'd_model', 'num_heads'], options)}):",
         *(["        super().__init__()"] if on_torch else []),
-        *_marked(constructor, f"the arguments of {name}, which takes: {_signature(implementation)}"),
+        *_marked(built, f"the arguments of {name}, which takes: {_signature(implementation)}"),
         f"        self.inner = {made}",
         *_marked(
             parts,
@@ -101,6 +102,12 @@ def _tried(find: Callable[[], T]) -> T | None:
         return find()
     except SubjectError:
         return None
+
+
+def _built(implementation: Any, reference: str) -> bool:
+    """Return True; SubjectError where no module can be built of what was matched."""
+    adapter = adapt(implementation, reference)
+    return not isinstance(adapter, ByNames) or adapter.trial_module is not None
 
 
 def _parts(implementation: Any, reference: str) -> dict[str, str]:

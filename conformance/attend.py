@@ -38,11 +38,6 @@ class Attend:
         """The subject's name, "" where it cannot be loaded by one."""
         return self._session.reference
 
-    @property
-    def timeout(self) -> float:
-        """Seconds after which one call is stopped."""
-        return self._session.timeout
-
     def __call__(self, *calls: Call) -> list[Observation]:
         """Make each call on a fresh module; Broken where one raises."""
         observations = self.outcomes(*calls)
@@ -96,11 +91,13 @@ class Attend:
             try:
                 self._session.attend(earlier[:1])
             except (Crashed, TimedOut) as again:
-                return self._fatal(earlier[:1], again, same_module=False)
+                same = type(again) is type(death)  # then the time that was given first is what it had
+                return self._fatal(earlier[:1], death if same else again, same_module=False)
             return self._fatal(calls[1:], death, same_module=False)
+        before = tuple(earlier)
         if isinstance(death, TimedOut):
-            return Failure(str(death), call=call, earlier=tuple(earlier), kind="timeout")
-        return Failure(f"{death} while it was called", call=call, earlier=tuple(earlier), kind="crash")
+            return Failure(str(death), call=call, earlier=before, kind="timeout", waited=death.seconds)
+        return Failure(f"{death} while it was called", call=call, earlier=before, kind="crash")
 
     def _observed(self, call: Call, outcome: Outcome) -> Observation:
         known = call.parameters is not None and "parameters" in self.declaration.capabilities

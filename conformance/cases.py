@@ -210,9 +210,9 @@ class Case:
         maps, rows = case.num_heads * case.n_q * case.n_k, longest * case.d_model
         largest = max(case.batch * maps, case.batch * rows, case.d_model**2)
         if largest > LARGEST_ARRAY:
-            raise ValueError(
-                f"{case} makes an array of {largest:.3g} numbers; at most {LARGEST_ARRAY:.3g} can be judged"
-            )
+            sizes = f"B={case.batch}, n_q={case.n_q}, n_k={case.n_k}, d_model={case.d_model}"
+            words = f"an array of {largest:.3g} numbers; expected one of at most {LARGEST_ARRAY:.3g}"
+            raise ValueError(f"{sizes} makes {words}")
         return case
 
     def __str__(self) -> str:

@@ -358,7 +358,7 @@ def judged(requirement: Requirement, attend: Attend, case: Case) -> Failure | No
     except Crashed as death:
         return Failure(f"{death} while it was built", kind="crash")
     except TimedOut as hang:
-        return Failure(f"{hang} while it was built", kind="timeout")
+        return Failure(f"{hang} while it was built", kind="timeout", waited=hang.seconds)
 
 
 def conventions_in_words(declaration: Declaration) -> dict[str, str]:

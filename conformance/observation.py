@@ -56,6 +56,7 @@ class Failure:
     grounds: str = "property"
     kind: str = "fail"
     raised: Raised | None = None
+    waited: float = 0.0  # seconds, for an answer that did not come
     measured: dict[str, Any] = field(default_factory=dict)
 
 

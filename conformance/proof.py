@@ -45,7 +45,7 @@ def evidence(
         replay=" ".join(
             ["headcheck run", quote(subject), "--no-html --only", requirement.id]
             + ([] if of_its_own else ["--case", quote(case.compact())])
-            + (["--timeout", f"{attend.timeout:g}"] if failure.kind == "timeout" else [])
+            + (["--timeout", f"{failure.waited:g}"] if failure.waited else [])
         ),
         grounds=tuple(failure.grounds.split(" and ")),
         variant=failure.call.variant if failure.call else "",
@@ -111,8 +111,9 @@ def nested(array: np.ndarray | None, index: tuple[int, ...]) -> Nested:
         return None
     if array.size > LARGEST_RECORDED:
         centre = index if len(index) == array.ndim else (0,) * array.ndim
-        around = [_around(i, n) for i, n in zip(centre, array.shape, strict=True)]
-        array = array[(*centre[:-2], *around[-2:])]
+        around: list[int | slice] = [_around(i, n) for i, n in zip(centre, array.shape, strict=True)]
+        around[:-2] = centre[:-2]
+        array = array[tuple(around)]
     result: Any = array.tolist()
     return result
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from math import inf
-from time import process_time
+from time import monotonic, process_time
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
     from headcheck.reference.parameters import Parameters
 
 IMPORTS = 120.0  # seconds that importing a subject may take
+HASTE = 10.0  # so much less time has a call after one that hung, and so much more than the slowest answer
 TRIALS, LEAST = 2, 10.0  # an adapter may try a subject out for so many times what one call may take, in s
 
 
@@ -25,7 +25,6 @@ class Session(ABC):
     """A subject that can be asked.  Arrays, names and declarations go in and come back."""
 
     reference = ""  # the subject's name, where another process could load it by that
-    timeout = inf  # seconds after which one call is stopped
 
     @abstractmethod
     def _perform(self, verb: str, *arguments: Any, **options: Any) -> Any: ...
@@ -94,8 +93,9 @@ class Isolated(Session):
 
     def __init__(self, reference: str, *, timeout: float = 60.0):
         self.reference = reference
-        self.timeout = timeout
+        self._timeout = self._longest = timeout
         self._untried = False  # a call on trial has ended a worker
+        self._slowest = 0.0  # of the answers so far, in s
         self._start()
         self._ask("declare")
         self._declaring = True
@@ -139,7 +139,7 @@ class Isolated(Session):
             self._ask("declare")
         self._declaring = False
         try:
-            return cast("Declaration", self._answer(max(TRIALS * self.timeout, LEAST)))
+            return cast("Declaration", self._answer(max(TRIALS * self._timeout, LEAST)))
         except (Crashed, TimedOut):
             if self._untried:
                 raise
@@ -153,7 +153,14 @@ class Isolated(Session):
 
     def _perform(self, verb: str, *arguments: Any, **options: Any) -> Any:
         self._ask(verb, *arguments, **options)
-        return self._answer(self.timeout)
+        asked = monotonic()
+        try:
+            answer = self._answer(self._timeout)
+        except TimedOut:  # it hangs, which is found out: others that do are not waited for so long
+            self._timeout = max(self._longest / HASTE, min(self._longest, HASTE * self._slowest))
+            raise
+        self._slowest = max(self._slowest, monotonic() - asked)
+        return answer
 
     def close(self) -> None:
         """End the worker."""

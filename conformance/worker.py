@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import TimeoutError as OutOfTime
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
 from pkgutil import resolve_name
 from time import monotonic
 from typing import Any
@@ -21,7 +22,7 @@ from typing import Any
 from headcheck.adapters.errors import SubjectError
 from pebble import ProcessExpired, ProcessFuture, ProcessPool
 
-GLANCE = 1.0  # seconds between two looks at a process that does not answer
+GLANCE = 0.2  # seconds between two looks at a process that does not answer
 
 
 class Crashed(Exception):
@@ -30,6 +31,10 @@ class Crashed(Exception):
 
 class TimedOut(Exception):
     """The implementation did not answer in time and was stopped."""
+
+    def __init__(self, seconds: float):
+        super().__init__(f"no answer within {seconds:g} s")
+        self.seconds = seconds
 
 
 class Worker:
@@ -45,6 +50,7 @@ class Worker:
         self._open: deque[ProcessFuture[Any]] = deque()
         with _undisturbed():  # the pool starts the process with its first task
             self._number = self._pool.schedule(os.getpid)
+        self._process: BaseProcess | None = None  # once it is known which
 
     def ask(self, function: str, *arguments: Any) -> None:
         """Put a question, without waiting for the answer; the function is given as "module:name"."""
@@ -74,20 +80,23 @@ class Worker:
         """
         until = monotonic() + timeout
         while (left := until - monotonic()) > 0:
-            gone = self._has_ended()
+            gone = self._left()
             try:
                 return future.exception(min(GLANCE, left))
             except OutOfTime:
-                if gone:  # since before a whole glance, in which Pebble would have told of any other status
+                if gone:  # and has left no answer
                     self.stop()
                     raise Crashed(_death(0)) from None
         self.stop()
-        raise TimedOut(f"no answer within {timeout:g} s")
+        raise TimedOut(timeout)
 
-    def _has_ended(self) -> bool:
+    def _left(self) -> bool:
+        """Return whether the process has ended with status 0."""
         number = self._number
-        running = {process.pid for process in multiprocessing.active_children()}
-        return number.done() and number.exception() is None and number.result() not in running
+        if self._process is None and number.done() and number.exception() is None:
+            running = multiprocessing.active_children()
+            self._process = next((one for one in running if one.pid == number.result()), None)
+        return self._process is not None and self._process.exitcode == 0
 
     def stop(self) -> None:
         """End the process, in the middle of an answer where it is."""

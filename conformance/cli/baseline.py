@@ -91,7 +91,7 @@ def _judged(known: Baseline) -> Run:
     sessions = Sessions(60.0, isolate=True)
     names, unusable = sessions.expanded(list(dict.fromkeys(entry.subject for entry in entries)))
     listed = sorted({entry.requirement for entry in entries})
-    options = {"profile": "standard", "only": listed, "skip": (), "seed": 0, "strict": False}
+    options = {"profile": "standard", "only": listed, "skip": (), "seed": 0, "strict": False, "timeout": 60.0}
     plan = planned(options | {"case_text": None}, names, unusable, known)
     try:
         return carried_out(plan, sessions, quiet=False)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .tables import table
-from .usage import Misuse, UsageCommand
+from .usage import Misuse, Seconds, UsageCommand
 
 if TYPE_CHECKING:
     from ..attend import Attend

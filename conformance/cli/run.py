@@ -302,8 +302,8 @@ def _report(run: Run, outputs: list[tuple[str, Path]], options: dict[str, Any]) 
         show(run, quiet=options["quiet"])
         if not (options["no_html"] or options["quiet"] or unwritten):
             scripts = any(verdict.evidence and verdict.evidence.script for verdict in run.verdicts)
-            path = options["html"] or DEFAULT_REPORT
-            say(f"Report{', with a script for each failure' if scripts else ''}: {path}")
+            words = f"Report{', with a script for each failure' if scripts else ''}"
+            say(f"{words}: {options['html'] or DEFAULT_REPORT}")
         sys.stdout.flush()
     except (BrokenPipeError, SystemExit):  # `| head` has seen enough, and rich ends; the result is the same
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

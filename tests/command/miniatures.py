@@ -99,6 +99,24 @@ class Aborts(Right):
         os._exit(7)
 
 
+class Leaves(Right):
+    """Ends its process as if all were well where there are more than seven keys."""
+
+    def forward(self, Q, K, V):
+        if K.shape[1] > 7:
+            os._exit(0)
+        return super().forward(Q, K, V)
+
+
+class ExitsUnderMask(Right):
+    """Calls sys.exit where there is a mask, which is tried before anything is judged."""
+
+    def forward(self, Q, K, V, mask=None):
+        if mask is not None:
+            sys.exit("no such kernel")
+        return super().forward(Q, K, V)
+
+
 class Hangs(Right):
     """Leaves a word, and never comes back, where there are more than seven keys."""
 

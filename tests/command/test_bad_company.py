@@ -6,7 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from headcheck.adapters.protocol import Build, Call
+from headcheck.session import Isolated
+from headcheck.worker import TimedOut
 
 from .conftest import Headcheck
 
@@ -19,6 +23,8 @@ WHAT_IT_DOES = {
     "Raises": (SHAPE, "fail", "raised RuntimeError: no licence"),
     "Exits": (SHAPE, "fail", "raised SystemExit: 3"),
     "Interrupts": (SHAPE, "fail", "raised KeyboardInterrupt"),
+    "ExitsUnderMask": ("MASK-ALLOW-ALL", "fail", "raised SystemExit: no such kernel"),
+    "Leaves": (SHAPE, "crash", "exited with status 0 while it was called"),
     "Aborts": (SHAPE, "crash", "exited with status 7"),
     "Segfaults": (SHAPE, "crash", "killed by SIGSEGV while it was called"),
     "Hangs": (SHAPE, "timeout", "no answer within 0.5 s"),
@@ -55,3 +61,26 @@ def test_what_rests_on_a_failure_is_blocked(headcheck: Headcheck, folder: Path) 
     [shape, oracle] = judged(headcheck, folder, "GivesNothing", only="[SP][HR]*-O[UR]*")
     assert (shape["requirement"], oracle["requirement"]) == (SHAPE, "PROJ-ORACLE")
     assert (oracle["status"], oracle["message"]) == ("blocked", f"{SHAPE} failed")
+
+
+def test_a_hang_replays_with_its_own_time_limit(headcheck: Headcheck, folder: Path) -> None:
+    [verdict] = judged(headcheck, folder, "Hangs")
+    assert "--timeout 0.5" in verdict["evidence"]["replay"]
+    again = headcheck("replay", "r.json")
+    assert again.returncode == 1, again.stdout + again.stderr
+    assert "still failing: no answer within 0.5 s" in again.stdout
+
+
+def test_what_hangs_again_is_not_waited_for_so_long(folder: Path) -> None:
+    few, many = (np.ones((1, n, 4)) for n in (2, 9))
+    small, large = (Call(Build(4, 2), x, x, x) for x in (few, many))
+    with Isolated(f"{folder / 'mine.py'}:Hangs", timeout=2.0) as session:
+        session.declare()
+        waits = []
+        for _ in range(2):
+            assert session.attend([small])[0].raised is None
+            with pytest.raises(TimedOut) as hang:
+                session.attend([large])
+            waits.append(hang.value.seconds)
+    assert waits[0] == 2.0
+    assert 0.2 <= waits[1] < 2.0

@@ -66,7 +66,23 @@ def test_colour_on_a_terminal_unless_it_is_not_wanted(folder: Path) -> None:
     assert "\x1b[3" not in on_a_terminal(folder, NO_COLOR="1")
 
 
-def test_what_was_judged_before_ctrl_c_is_kept(folder: Path) -> None:
+def test_who_reads_no_further_than_a_line_loses_no_file(folder: Path) -> None:
+    command = [sys.executable, "-c", "from headcheck.cli import main; main()", "run", "mine.py:GivesNaN"]
+    options = ["--profile", "smoke", "--html", "r.html", "--json", "r.json"]
+    process = subprocess.Popen(
+        [*command, *options], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    assert process.wait(timeout=120) == 1
+    assert process.stderr.read() == ""
+    assert json.loads((folder / "r.json").read_text())["footer"]["complete"]
+    assert (folder / "r.html").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_was_judged_before_an_interruption_is_kept(folder: Path, number: signal.Signals) -> None:
     subjects = ["mine.py:Right", "mine.py:Hangs"]
     # A shell that runs the tests in the background has told them, and what they start, to ignore Ctrl-C.
     heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -78,7 +94,7 @@ def test_what_was_judged_before_ctrl_c_is_kept(folder: Path) -> None:
     while not (folder / "hanging").exists():  # the first is judged by then, and the second hangs for a minute
         assert process.poll() is None
         time.sleep(0.1)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     shown, _ = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "mine.py:Right no failure found" in shown

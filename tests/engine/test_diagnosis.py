@@ -36,6 +36,32 @@ def test_a_mask_read_the_other_way_says_how_to_declare_it() -> None:
     assert 'declare it in the class: headcheck = {"mask_true": "block"}' in inverted
 
 
+class StoredOutIn(MultiHeadAttention):
+    """Stores its weights as torch does, and does not say so."""
+
+    def linear(self, x, W, b):
+        return super().linear(x, W.T, b)
+
+
+def test_weights_stored_the_other_way_say_how_to_declare_it() -> None:
+    known = matches(StoredOutIn)
+    assert known[0].startswith("every weight is stored (out, in)")
+    assert known[0].endswith('headcheck = {"stored": "out in"}')
+
+
+class PaddingInverted(MultiHeadAttention):
+    """Takes True in a padding mask for what is to be seen."""
+
+    def forward(self, Q, K, V, key_padding_mask=None):
+        seen = None if key_padding_mask is None else key_padding_mask[:, None, None, :]
+        return super().forward(Q, K, V, seen)
+
+
+def test_padding_read_the_other_way_says_what_true_means() -> None:
+    known = matches(PaddingInverted, "MASK-REMOVAL")
+    assert any(words.startswith("True allows and False blocks; if that is meant") for words in known)
+
+
 def test_faults_that_cannot_be_told_apart_are_all_listed() -> None:
     known = matches(fault_named("BlockedValuesZeroed").subject("numpy"), "MASK-ZERO")
     assert 1 < len(known) <= MOST

@@ -70,7 +70,7 @@ def in_one_line(text: str) -> str:
         ('"attention.py:Attention"', '"other.py:A"', 1, "lists failures of other.py:A, but this run judged"),
         ("kind =", "knid =", 4, "has an unknown key 'knid'; did you mean kind?"),
         ("[[failure]]", "[failure", 4, "headcheck-baseline.toml is not TOML"),
-        ("n_q = 5", "n_q = 0.5", 4, "headcheck-baseline.toml: the case of SCALE-"),
+        ("n_q = ", "n_q = 0.", 4, "headcheck-baseline.toml: the case of SCALE-"),
     ],
 )
 def test_a_list_is_held_against_the_run(
@@ -168,6 +168,22 @@ def test_every_failure_replays_to_what_it_is_now(folder: Path) -> None:
     done = shell("headcheck replay results.json", folder)
     assert done.returncode == 4
     assert done.stdout.splitlines()[-1] == "2 cannot be built"
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ("SCALE-DKK", "no requirement 'SCALE-DKK'; did you mean SCALE-DK"),
+        ("--subject nobody", "no subject 'nobody' in these results; expected one of attention.py:Attention"),
+    ],
+)
+def test_what_no_results_can_hold_is_a_mistake(
+    recorded: tuple[str, str], folder: Path, asked: str, said: str
+) -> None:
+    (folder / "results.json").write_text(recorded[0])
+    done = shell(f"headcheck replay results.json {asked}", folder)
+    assert (done.returncode, done.stdout) == (4, "")
+    assert said in done.stderr
 
 
 def test_a_crash_without_a_case_replays_as_well(folder: Path) -> None:
