@@ -10,7 +10,6 @@ import argparse
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from multiprocessing import get_context
@@ -24,6 +23,7 @@ from headcheck.selftest import CAUGHT, candidates
 from headcheck.session import InProcess
 from headcheck.specification import select
 from headcheck.verdicts import Status
+from pebble import ProcessPool
 
 TURNS_A_PROCESS = 100
 
@@ -98,9 +98,9 @@ def main() -> None:
     total: Counter[Status] = Counter()
     count, alarms, (seed, _) = 0, 0, options.seeds
     # A process keeps what JAX compiles, until the system gives it no more: no process judges many.
-    with ProcessPoolExecutor(options.jobs, get_context("spawn"), warnings.simplefilter, ("ignore",),
-                             max_tasks_per_child=TURNS_A_PROCESS) as processes:  # fmt: skip
-        for run in processes.map(Turn.judged, turns(options)):
+    with ProcessPool(options.jobs, TURNS_A_PROCESS, warnings.simplefilter, ("ignore",),
+                     get_context("spawn")) as processes:  # fmt: skip
+        for run in processes.map(Turn.judged, turns(options)).result():
             turn = run.turn
             if turn.seed != seed:
                 print(f"up to seed {seed}: {alarms} alarms in {total.total()} verdicts", flush=True)
