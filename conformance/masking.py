@@ -163,9 +163,8 @@ def misfits(case: Case, axes: list[str]) -> Iterator[Mask]:
         others = [size // 2] if axis in {"B", "h"} else [size + 1, size - 1]
         for other in others:
             if size > 1 and other > 1:
-                allowed = np.ones(
-                    [other if name == axis else case.sizes.get(name, 1) for name in axes], dtype=bool
-                )
+                sizes = {**case.sizes, axis: other}
+                allowed = np.ones([sizes.get(name, 1) for name in axes], dtype=bool)
                 allowed[..., -1] = allowed.shape[-1] == 1  # a mask that blocks nothing may be dropped unread
                 yield Mask(allowed)
 

@@ -71,10 +71,11 @@ def test_a_hang_replays_with_its_own_time_limit(headcheck: Headcheck, folder: Pa
     assert "still failing: no answer within 0.5 s" in again.stdout
 
 
-def test_what_hangs_again_is_not_waited_for_so_long(folder: Path) -> None:
+def test_what_hangs_again_is_not_waited_for_so_long(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)  # where it leaves its word
     few, many = (np.ones((1, n, 4)) for n in (2, 9))
     small, large = (Call(Build(4, 2), x, x, x) for x in (few, many))
-    with Isolated(f"{folder / 'mine.py'}:Hangs", timeout=2.0) as session:
+    with Isolated("mine.py:Hangs", timeout=2.0) as session:
         session.declare()
         waits = []
         for _ in range(2):
