@@ -50,8 +50,11 @@ SITUATIONS = {
     "mask of integers": PLAIN.with_(mask="n_q n_k", form="int"),
     "large": PLAIN.with_(spread=4.0),
     "single": PLAIN.with_(dtype="float32"),
+    "single, causal": PLAIN.with_(dtype="float32", causal=True),
     "half": PLAIN.with_(dtype="float16", mask="B 1 n_q n_k"),
+    "half, empty row": PLAIN.with_(dtype="float16", mask="B h n_q n_k", empty_row=True),
     "very large scores": PLAIN.with_(spread=40.0),
+    "very large scores, causal": PLAIN.with_(spread=400.0, causal=True),
     "very large scores, masked": PLAIN.with_(spread=400.0, mask="B 1 n_q n_k"),
     "one of 64 and more": PLAIN.with_(batch=1, n_q=70, n_k=70, mask="B 1 n_q n_k"),
     "a whole tile": PLAIN.with_(batch=1, n_k=64),
@@ -72,12 +75,15 @@ SITUATIONS = {
     "a key that projects to zeros": PLAIN.with_(
         changes={"K": np.outer(np.arange(14) == 3, ZERO).reshape(2, 7, 12)}
     ),
+    "mask too short": PLAIN.with_(changes={"mask": np.ones((5, 6), bool)}),
+    "masks for half of the examples": PLAIN.with_(batch=4, changes={"mask": np.ones((2, 1, 5, 7), bool)}),
     "mask too large": PLAIN.with_(changes={"mask": np.ones((6, 8), bool)}),
     "integer data": PLAIN.with_(changes={"K": np.resize([1.0, -1.0], (2, 7, 12))}),
     "no number": PLAIN.with_(changes={"V": np.full((2, 7, 12), np.nan)}),
     "an infinity": PLAIN.with_(changes={"V": np.full((2, 7, 12), np.inf)}),
     "no number in a key": PLAIN.with_(changes={"K": np.full((2, 7, 12), np.nan)}),
     "one example of keys": PLAIN.with_(changes={"K": np.ones((1, 7, 12)), "V": np.ones((1, 7, 12))}),
+    "one example of keys alone": PLAIN.with_(changes={"K": np.ones((1, 7, 12))}),
     "one example of queries": PLAIN.with_(changes={"Q": np.ones((1, 5, 12))}),
     "one value": PLAIN.with_(changes={"V": np.ones((2, 1, 12))}),
     "fewer values": PLAIN.with_(changes={"V": np.ones((2, 4, 12))}),
@@ -345,10 +351,18 @@ def dropped(bench: Any, implementation: Any) -> dict[str, Any]:
     kept = draws > 0
     last = PLAIN.with_(changes={"mask": np.arange(7)[None] < 6})
     masked = bench.train(module, last, 0)["weights"]
+    half = bench.train(module, PLAIN.with_(dtype="float16"), 0)["weights"]
+    ahead = bench.train(module, PLAIN.with_(causal=True), 0)["weights"] * ~np.tri(5, 7, dtype=bool)
+    often = ready(bench, implementation, PLAIN, dropout=0.9)
+    spared = np.array([bench.train(often, PLAIN, seed)["weights"] > 0 for seed in range(60)])
     weights = bench.call(module.eval() if bench.name == "torch" else module, PLAIN)["weights"]
     return {
         "kept": np.round(kept.mean() * 10),
+        "kept at a rate of 0.9": np.round(spared.mean() * 10),
         "blocked": masked[..., -1],
+        "blocked under the causal flag": ahead,
+        "drops beside a mask": (masked[..., :-1] == 0).any(),
+        "drops in half precision": (half == 0).any(),
         "mean is that of eval": np.abs(draws.mean(axis=(0, 1, 2)) - weights.mean(axis=(0, 1))).max() < 0.04,
         "rows sum to one or nothing": (np.abs(draws.sum(axis=-1) - 0.5) > 0.499).all(),
         "heads alike": (kept[:, :, 0] == kept[:, :, 1]).all(),
@@ -367,7 +381,8 @@ def scale_of_caller(bench: Any, implementation: Any) -> dict[str, Any]:
             module.scale = lambda scale=scale: scale
         else:
             module = ready(bench, implementation, PLAIN, scale=scale)
-        found[str(scale)] = bench.call(module, PLAIN)["output"]
+        for mask in ("", "B h n_q n_k"):
+            found[f"{scale} {mask}"] = bench.call(module, PLAIN.with_(mask=mask))["output"]
     return found
 
 

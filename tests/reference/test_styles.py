@@ -24,7 +24,7 @@ LAYERS = {
     "ToNames": "to_q to_k to_v to_out",
     "BertNames": "query key value dense",
 }
-UNIFORM = {"FiniteFill", "UniformEmptyRows", "SoftmaxByHand", "CausalToTheLastKey"}
+UNIFORM = {"FiniteFill", "UniformEmptyRows", "SoftmaxByHand", "CausalToTheLastKey", "LogDomain"}
 NO_BIAS = {("torch", "ToNames"), ("numpy", "ProjectionNames")}
 NO_CAUSAL = {"AnnotatedTransformer", "CausalToTheLastKey"}  # no flag, or another triangle
 
