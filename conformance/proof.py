@@ -65,20 +65,19 @@ def recorded(case: Case, failure: Failure) -> dict[str, Any]:
 
 
 def described(case: Case, failure: Failure) -> str:
-    """Return the case in words, with the path and the memory layout of the call that went wrong."""
+    """Return the case in words, with what the call that went wrong was given beside it, and its path."""
     call = failure.call
-    extras = []
-    if call is not None and call.causal and not case.causal:
-        extras.append("causal")
-    if call is not None and call.padding is not None:
-        extras.append("padding")
-    if call is not None and call.mask is not None and call.mask.form != "bool":
-        extras.append(f"mask form: {call.mask.form}")
-    if call is not None and call.variant:
-        extras.append(f"path: {call.variant}")
-    if call is not None and call.memory != "contiguous":
-        extras.append(f"memory: {call.memory}")
-    return "; ".join([str(case), *extras])
+    if call is None:
+        return str(case)
+    form = call.mask.form if call.mask is not None else "bool"
+    extras = [
+        "causal" if call.causal and not case.causal else "",
+        "padding" if call.padding is not None else "",
+        f"mask form: {form}" if form != "bool" else "",
+        f"path: {call.variant}" if call.variant else "",
+        f"memory: {call.memory}" if call.memory != "contiguous" else "",
+    ]
+    return "; ".join([str(case), *filter(None, extras)])
 
 
 def of_call(failure: Failure) -> str:
